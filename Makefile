@@ -1,0 +1,75 @@
+# Everything a checkout can do. Needs Python 3.11 to 3.13 and make; all else is installed into .venv.
+
+UV_VERSION = 0.13.9
+BIN = .venv/bin
+# What .venv was made from, as text: file times mean nothing after a git checkout.
+INSTALLED = .venv/installed-from
+
+.DEFAULT_GOAL = help
+.PHONY: help install run up down test test-all lint format requirements.txt clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
+
+install:  ## .venv with everything, when requirements.txt or pyproject.toml changed (PYTHON=... to choose)
+	@if cat requirements.txt pyproject.toml | cmp -s - $(INSTALLED); then exit 0; fi; \
+	set -e; \
+	if ! $(BIN)/python -m uv --version >/dev/null 2>&1; then \
+		for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+			if $$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then \
+				python=$$candidate; break; \
+			fi; \
+		done; \
+		if [ -z "$$python" ]; then \
+			echo "error: studyml needs Python 3.11, 3.12 or 3.13: install one, or name one with make PYTHON=/path/to/python3." >&2; \
+			exit 1; \
+		fi; \
+		echo "Creating .venv with $$($$python --version)"; \
+		$$python -m venv --clear .venv || { \
+			echo "error: $$python cannot create .venv: install its venv module (python3-venv on Debian)." >&2; exit 1; }; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	fi; \
+	echo "Installing the pinned packages into .venv"; \
+	if [ -e .venv/unfinished ]; then again=--reinstall; fi; \
+	rm -f $(INSTALLED); \
+	touch .venv/unfinished; \
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python $$again --compile-bytecode -r requirements.txt; \
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	rm .venv/unfinished; \
+	cat requirements.txt pyproject.toml > $(INSTALLED)
+
+# exec: the command is then make's own child, and notices when make is killed.
+run up: export STUDYML_STOP_WITH_PARENT = 1
+
+run: install  ## two nights through real Airflow and a summary (DATA=dir, AS_OF=time, SEED=number)
+	@exec $(BIN)/studyml dev run $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(SEED),--seed "$(SEED)")
+
+up: install  ## the same, and Airflow stays up with its UI (SCHEDULE=1: nights start by themselves)
+	@exec $(BIN)/studyml dev up $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(SEED),--seed "$(SEED)") \
+		$(if $(SCHEDULE),--schedule)
+
+down: install  ## stop what make up left running
+	@exec $(BIN)/studyml dev down
+
+test: install  ## the tests, in at most 20 minutes
+	@exec $(BIN)/python -m pytest -m "not deployment"
+
+test-all: install  ## every test, in at most 60 minutes
+	@exec $(BIN)/python -m pytest
+
+lint: install  ## style, import rules and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict studyml
+
+format: install  ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+requirements.txt: install  ## resolve all dependencies anew, for Python 3.11 to 3.13
+	UV_CUSTOM_COMPILE_COMMAND="make requirements.txt" $(BIN)/python -m uv pip compile --quiet --universal --upgrade \
+		--python-version 3.11 --all-extras --no-emit-index-url --output-file requirements.txt pyproject.toml
+
+clean:  ## stop everything and delete what make made: .venv, databases, artifacts, logs
+	@if [ -x $(BIN)/studyml ]; then $(BIN)/studyml dev down --remove-data; fi
+	rm -rf .venv .studyml .mypy_cache .pytest_cache .ruff_cache .hypothesis studyml.egg-info

@@ -1,0 +1,70 @@
+"""What every task and DAG of studyml has in common: owner, retries, timeouts, failure notifier, tags."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Param, RetryDecision, RetryPolicy
+
+from studyml_airflow.notifier import FailureNotifier
+
+OWNER = "studyml"
+TAGS = ["studyml", "study-time"]
+
+# Without catch-up nothing is scheduled before an interval that is open today; old enough for any backfill.
+START_DATE = datetime(2010, 1, 1, tzinfo=UTC)
+
+# The same as STUDYML_STATEMENT_TIMEOUT_SECONDS: neither waits for the other.
+STEP_TIMEOUT = timedelta(minutes=30)
+TRAINING_TIMEOUT = timedelta(hours=3)
+MAINTENANCE_TIMEOUT = timedelta(hours=2)
+
+AS_OF_PATTERN = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+
+
+class RetryWhatTimeMends(RetryPolicy):
+    """Fail at once on an error that says of itself (``retryable = False``) that trying again cannot mend it.
+
+    Any other error, also a bug's, is retried as the task's ``retries`` say.
+    """
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        """Decide from the exception alone; see RetryPolicy."""
+        if getattr(exception, "retryable", True):
+            return RetryDecision.default()
+        return RetryDecision.fail()
+
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": OWNER,
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": 4,
+    "max_retry_delay": timedelta(minutes=15),
+    "retry_policy": RetryWhatTimeMends(),
+    "execution_timeout": STEP_TIMEOUT,
+    "on_failure_callback": FailureNotifier(),
+}
+
+
+def dag_arguments(doc: str | None) -> dict[str, Any]:
+    """Return the keyword arguments that all DAGs share; ``doc`` is the DAG file's docstring, shown on its page."""
+    return {
+        "doc_md": doc,
+        "default_args": DEFAULT_ARGS,
+        "tags": TAGS,
+        "start_date": START_DATE,
+        "catchup": False,
+        "max_active_runs": 1,
+    }
+
+
+def as_of_param(meaning: str) -> Param:
+    """Return the DAG param ``as_of``: null, or an ISO 8601 date or date-time; ``meaning`` says what null stands for."""
+    return Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        pattern=AS_OF_PATTERN,
+        title="as_of",
+        description=f"The UTC instant to live, such as 2026-03-01T01:00:00Z. Empty: {meaning}.",
+    )

@@ -1,0 +1,72 @@
+"""The retrain group, in a night and by hand: check -> train -> evaluate -> publish."""
+
+from typing import Any
+
+from airflow.sdk import XComArg, get_current_context, task, task_group
+from airflow.sdk.exceptions import AirflowSkipException
+
+from studyml_airflow.assets import CHAMPION
+from studyml_airflow.context import resolve_as_of, utc_now
+from studyml_airflow.defaults import TRAINING_TIMEOUT
+from studyml_airflow.settings import load_settings
+
+
+@task.short_circuit(ignore_downstream_trigger_rules=False)
+def check() -> int | None:
+    """Open a retraining when one is due and return its id; else the rest of the group is skipped.
+
+    The trigger rules downstream stay in force: what follows the group must not be skipped with it.
+    """
+    from studyml.steps.check_retraining import check_retraining
+
+    context = get_current_context()
+    return check_retraining(
+        load_settings(),
+        as_of=resolve_as_of(context),
+        now=utc_now(),
+        reason=context["params"].get("reason"),
+        force=context["params"].get("force", False),
+        dag_run_id=context["run_id"],
+    )
+
+
+@task(execution_timeout=TRAINING_TIMEOUT)
+def train(retraining_run_id: int) -> str | None:
+    """Train a candidate aside and return its version; None where labels are too few and the fallback will do."""
+    from studyml.steps.train_candidate import train_candidate
+
+    return train_candidate(load_settings(), retraining_run_id=retraining_run_id, now=utc_now())
+
+
+@task(execution_timeout=TRAINING_TIMEOUT)
+def evaluate(retraining_run_id: int) -> bool:
+    """Judge the candidate by the gates and return whether it passed."""
+    from studyml.steps.evaluate_candidate import evaluate_candidate
+
+    return evaluate_candidate(load_settings(), retraining_run_id=retraining_run_id)
+
+
+@task
+def publish(retraining_run_id: int) -> dict[str, Any]:
+    """Promote, reject or fall back: the decision, and the version that it is about."""
+    from studyml.steps.publish_version import publish_version
+
+    return publish_version(load_settings(), retraining_run_id=retraining_run_id, now=utc_now())
+
+
+@task(outlets=[CHAMPION])
+def announce(decision: dict[str, Any], *, outlet_events: Any) -> str:
+    """Emit the champion's Asset upon a promotion; without one the task is skipped, and so emits nothing."""
+    if not decision["promoted"]:
+        raise AirflowSkipException(f"No new champion ({decision['decision']}): nothing to announce.")
+    outlet_events[CHAMPION].extra = {"version": decision["version"]}
+    return str(decision["version"])
+
+
+@task_group(group_id="retrain")
+def retrain_group() -> XComArg:
+    """Wire the group; the decision of its last task is returned."""
+    retraining_run_id = check()
+    decision = publish(retraining_run_id)
+    train(retraining_run_id) >> evaluate(retraining_run_id) >> decision
+    return decision

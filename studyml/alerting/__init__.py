@@ -1,0 +1,1 @@
+"""Alerting: incidents, the messages about them, and their delivery."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, migrations, the source's rows in and the predictions out."""

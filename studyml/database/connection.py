@@ -1,0 +1,114 @@
+"""Connections to PostgreSQL whose failures are sentences."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import psycopg2
+import psycopg2.errors
+from psycopg2.extensions import connection as Connection
+
+from studyml.errors import DatabaseError, LockBusyError, SchemaError, SourceError, StudymlError
+
+__all__ = ["Connection", "connect", "advisory_lock", "describe", "translate"]
+
+CONNECT_TIMEOUT_SECONDS = 10
+_LOCK_NAMESPACE = 0x5374_7564
+
+
+def describe(url: str) -> str:
+    """Host, port and database of an address, without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path or '/'}"
+
+
+@contextmanager
+def connect(url: str, *, statement_timeout_seconds: int = 1800, timezone: str = "UTC") -> Iterator[Connection]:
+    """One connection, closed at the end; a transaction left open is rolled back.
+
+    Raises DatabaseError where the server cannot be reached or a statement fails, SchemaError where our tables
+    are missing.
+    """
+    try:
+        connection = psycopg2.connect(
+            url,
+            application_name="studyml",
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            options=f"-c statement_timeout={statement_timeout_seconds * 1000} -c TimeZone={timezone}"
+            " -c idle_in_transaction_session_timeout=3600000",
+        )
+    except psycopg2.Error as error:
+        raise _unreachable(url, error) from None
+    try:
+        yield connection
+    except psycopg2.Error as error:
+        raise translate(url, error) from error
+    finally:
+        connection.close()
+
+
+@contextmanager
+def advisory_lock(connection: Connection, name: str, *, wait_seconds: float = 600) -> Iterator[None]:
+    """Hold the session lock ``name`` in our database; raise LockBusyError after ``wait_seconds``.
+
+    The lock dies with its connection, so a killed process never leaves one behind.
+    """
+    key = _lock_key(name)
+    waited, pause = 0.0, 0.05
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (_LOCK_NAMESPACE, key))
+            (taken,) = cursor.fetchone() or (False,)
+        connection.commit()
+        if taken:
+            break
+        if waited >= wait_seconds:
+            raise LockBusyError(f"another process holds the lock '{name}': wait until it ends, then run this again.")
+        threading.Event().wait(pause)
+        waited, pause = waited + pause, min(pause * 2, 2.0)
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.rollback()
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", (_LOCK_NAMESPACE, key))
+            connection.commit()
+
+
+def _lock_key(name: str) -> int:
+    import zlib
+
+    return zlib.crc32(name.encode()) - 2**31
+
+
+def _unreachable(url: str, error: psycopg2.Error) -> StudymlError:
+    words = _first_line(error)
+    return DatabaseError(
+        f"PostgreSQL at {describe(url)} cannot be reached ({words}): check that it runs and that the address is right."
+    )
+
+
+def translate(url: str, error: psycopg2.Error) -> StudymlError:
+    """The sentence for a failed statement; the original error stays attached as its cause."""
+    words, place = _first_line(error), describe(url)
+    if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.InvalidSchemaName) and "studyml." in words:
+        return SchemaError(f"the schema studyml at {place} is not as this version needs it: run 'studyml db upgrade'.")
+    if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn):
+        return SourceError(f"the database at {place} lacks something the data contract names: {words}.")
+    if isinstance(error, psycopg2.errors.InsufficientPrivilege):
+        return DatabaseError(f"the database user may not do this at {place} ({words}): grant it, see docs/operations.md.")
+    if isinstance(error, psycopg2.errors.LockNotAvailable):
+        return LockBusyError(f"a table at {place} stayed locked by readers ({words}): run this again when they end.")
+    if isinstance(error, psycopg2.errors.QueryCanceled):
+        return DatabaseError(f"a statement at {place} took too long ({words}): see STUDYML_STATEMENT_TIMEOUT_SECONDS.")
+    return DatabaseError(f"PostgreSQL at {place} refused or lost a statement: {words}.")
+
+
+def _first_line(error: psycopg2.Error) -> str:
+    text = str(error).strip().splitlines()
+    line = text[0] if text else type(error).__name__
+    line = re.sub(r"postgres(ql)?://\S+", "postgresql://…", line)
+    return re.sub(r"\s+", " ", line).strip().rstrip(".")

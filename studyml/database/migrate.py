@@ -1,0 +1,55 @@
+"""Alembic, driven from the code: ``studyml db upgrade``."""
+
+from pathlib import Path
+
+import psycopg2
+
+from studyml.database.connection import connect, translate
+from studyml.errors import DatabaseError
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+def upgrade(url: str) -> list[str]:
+    """Migrate the database to the newest revision, in one transaction; return what a person should know.
+
+    The notices name everything that the migrating user was not allowed to do (create roles, grant), so that an
+    administrator can do it later. Raises DatabaseError where the database cannot be reached or refuses.
+    """
+    import sqlalchemy
+    from alembic import command
+    from alembic.config import Config
+
+    with connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT has_database_privilege(current_database(), 'CREATE')")
+        (may_create,) = cursor.fetchone() or (False,)
+        cursor.execute("SELECT to_regnamespace('studyml') IS NOT NULL AND to_regnamespace('analytics') IS NOT NULL")
+        (has_schemas,) = cursor.fetchone() or (False,)
+        if not (may_create or has_schemas):
+            raise DatabaseError(
+                "the database user may not create the schemas studyml and analytics: create both and make it their owner."
+            )
+    address = sqlalchemy.make_url(url).set(drivername="postgresql+psycopg2")
+    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
+    notices: list[str] = []
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    try:
+        with engine.connect() as engine_connection:
+            config.attributes["connection"] = engine_connection
+            command.upgrade(config, "head")
+            raw = engine_connection.connection.dbapi_connection
+            notices.extend(_readable(raw.notices if raw is not None else []))
+    except sqlalchemy.exc.DBAPIError as error:
+        if isinstance(error.orig, psycopg2.Error):
+            raise translate(url, error.orig) from error
+        raise
+    finally:
+        engine.dispose()
+    return notices
+
+
+def _readable(notices: list[str]) -> list[str]:
+    # Only our own notices speak to a person; the server's ("already exists, skipping") do not.
+    marker = "studyml: "
+    return [line.partition(marker)[2].strip() for line in notices if marker in line]

@@ -1,0 +1,44 @@
+"""Nights as they were lived (table ``nights``): which is the newest finished one, and what is a replay."""
+
+from datetime import datetime
+
+from psycopg2.extensions import connection as Connection
+
+
+def newest_finished(connection: Connection) -> datetime | None:
+    """as_of of the newest finished night."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(as_of) FROM studyml.nights WHERE finished_at IS NOT NULL")
+        return (cursor.fetchone() or (None,))[0]
+
+
+def is_replay(connection: Connection, as_of: datetime) -> bool:
+    """Whether a newer night is already finished, so that this one may only recompute (design section 2)."""
+    newest = newest_finished(connection)
+    return newest is not None and as_of < newest
+
+
+def begin_night(connection: Connection, as_of: datetime, *, replay: bool, now: datetime, dag_run_id: str | None) -> None:
+    """Record that the night runs; a finished one that is run again stays finished until it ends anew."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO studyml.nights (as_of, replay, dag_run_id, started_at) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (as_of) DO UPDATE SET dag_run_id = excluded.dag_run_id, started_at = excluded.started_at",
+            (as_of, replay, dag_run_id, now),
+        )
+
+
+def end_night(connection: Connection, as_of: datetime, *, now: datetime) -> bool:
+    """Record the end; False where the night never began."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE studyml.nights SET finished_at = %s WHERE as_of = %s", (now, as_of))
+        return cursor.rowcount == 1
+
+
+def last_finished_at(connection: Connection) -> tuple[datetime, datetime] | None:
+    """(as_of, finished_at) of the night that finished last by the wall clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT as_of, finished_at FROM studyml.nights WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1"
+        )
+        return cursor.fetchone()

@@ -1,0 +1,262 @@
+"""Predictions of a night: COPY into an unattached table, then swapped in as the night's partition.
+
+Readers see all of the old rows or all of the new ones. A build table belongs to one scoring run, so two runs of
+the same night never touch each other's rows.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg2
+import psycopg2.errors
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extras import execute_values
+
+from studyml.database.binary import CopyStream
+from studyml.errors import LockBusyError, RegistryError
+
+COLUMNS = (
+    "as_of",
+    "session_id",
+    "student_id",
+    "topic_id",
+    "session_date",
+    "role",
+    "model_version",
+    "served",
+    "predicted_hours",
+    "lower_hours",
+    "upper_hours",
+    "input_warnings",
+    "scored_at",
+)
+_SWAP_TRIES = 6
+
+
+@dataclass(frozen=True)
+class ScoringRun:
+    """One scoring of one night, as ``scoring_runs`` holds it."""
+
+    id: int
+    as_of: datetime
+    versions: tuple[str, ...]
+    planned: int
+    status: str
+    started_at: datetime
+
+
+def open_scoring_run(
+    connection: Connection, *, as_of: datetime, versions: Sequence[str], planned: int, now: datetime, dag_run_id: str | None
+) -> int:
+    """Record a scoring run and create its empty build table; return the run's id. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO studyml.scoring_runs (as_of, versions, planned, status, dag_run_id, started_at)"
+            " VALUES (%s, %s, %s, 'running', %s, %s) RETURNING id",
+            (as_of, list(versions), planned, dag_run_id, now),
+        )
+        run_id = int((cursor.fetchone() or (0,))[0])
+        cursor.execute(
+            sql.SQL("CREATE TABLE {} (LIKE studyml.predictions INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(
+                build_table(run_id)
+            )
+        )
+        cursor.execute(sql.SQL("CREATE TABLE {} (session_id bigint, reason text)").format(refused_table(run_id)))
+    return run_id
+
+
+def build_table(run_id: int) -> sql.Identifier:
+    """The unattached table of a scoring run."""
+    return sql.Identifier("studyml", f"predictions_build_{run_id}")
+
+
+def refused_table(run_id: int) -> sql.Identifier:
+    """The sessions that a scoring run refused, until it is published."""
+    return sql.Identifier("studyml", f"refused_build_{run_id}")
+
+
+def scoring_run(connection: Connection, run_id: int) -> ScoringRun:
+    """The run; raises RegistryError where there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, as_of, versions, planned, status, started_at FROM studyml.scoring_runs WHERE id = %s", (run_id,)
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise RegistryError(f"there is no scoring run {run_id}: start the scoring again from its plan.")
+    return ScoringRun(int(row[0]), row[1], tuple(row[2]), int(row[3]), str(row[4]), row[5])
+
+
+def write_range(
+    connection: Connection,
+    run_id: int,
+    ids: tuple[int, int],
+    blocks: Iterator[bytes],
+    refused: Mapping[int, str],
+) -> int:
+    """Write one range of session ids in one transaction, replacing what an earlier try wrote; return the rows."""
+    with connection.cursor() as cursor:
+        for table in (build_table(run_id), refused_table(run_id)):
+            cursor.execute(sql.SQL("DELETE FROM {} WHERE session_id BETWEEN %s AND %s").format(table), ids)
+        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+            build_table(run_id), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+        )
+        cursor.copy_expert(copy, CopyStream(blocks), size=1 << 18)
+        written = cursor.rowcount
+        if refused:
+            execute_values(
+                cursor,
+                sql.SQL("INSERT INTO {} (session_id, reason) VALUES %s").format(refused_table(run_id)),
+                list(refused.items()),
+            )
+    connection.commit()
+    return int(written)
+
+
+def publish(
+    connection: Connection,
+    run: ScoringRun,
+    *,
+    subjects: Sequence[tuple[int, str | None]],
+    now: datetime,
+    lock_timeout_seconds: float,
+) -> tuple[int, int]:
+    """Key the build table and swap it in as the night's partition; return (written, refused).
+
+    Raises RegistryError where rows are missing or twice, LockBusyError where readers held the table too long.
+    """
+    _prepare(connection, run)
+    for attempt in range(_SWAP_TRIES):
+        try:
+            return _swap(connection, run, subjects, now, lock_timeout_seconds)
+        except psycopg2.errors.LockNotAvailable:
+            connection.rollback()
+            time.sleep(min(0.5 * 2**attempt, 8))
+    raise LockBusyError(
+        f"readers held studyml.predictions through {_SWAP_TRIES} tries: the night's old rows stay; run the scoring again."
+    )
+
+
+def _prepare(connection: Connection, run: ScoringRun) -> None:
+    table = build_table(run.id)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s)", (table.as_string(connection),))
+        if (cursor.fetchone() or (None,))[0] is None:
+            raise RegistryError(f"the rows of scoring run {run.id} are gone: start the scoring again from its plan.")
+        cursor.execute("SELECT count(*) FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'",
+                       (table.as_string(connection),))
+        if not (cursor.fetchone() or (0,))[0]:
+            cursor.execute(
+                sql.SQL(
+                    "ALTER TABLE {} ADD PRIMARY KEY (as_of, session_id, role), ADD CONSTRAINT of_this_night CHECK (as_of = {})"
+                ).format(table, sql.Literal(run.as_of))
+            )
+        cursor.execute(sql.SQL("SELECT count(*) FILTER (WHERE served) FROM {}").format(table))
+        served = int((cursor.fetchone() or (0,))[0])
+        cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(refused_table(run.id)))
+        refused = int((cursor.fetchone() or (0,))[0])
+        if served + refused != run.planned:
+            raise RegistryError(
+                f"scoring run {run.id} planned {run.planned} sessions but wrote {served} and refused {refused}: start the"
+                " scoring again from its plan."
+            )
+        cursor.execute(sql.SQL("ANALYZE {}").format(table))
+    connection.commit()
+
+
+def _swap(
+    connection: Connection,
+    run: ScoringRun,
+    subjects: Sequence[tuple[int, str | None]],
+    now: datetime,
+    lock_timeout_seconds: float,
+) -> tuple[int, int]:
+    name = f"predictions_{run.as_of:%Y%m%dT%H%M%S%f}"
+    partition = sql.Identifier("studyml", name)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout_seconds * 1000)}ms",))
+        cursor.execute("SELECT to_regclass(%s)", (partition.as_string(connection),))
+        if (cursor.fetchone() or (None,))[0] is not None:
+            cursor.execute(sql.SQL("ALTER TABLE studyml.predictions DETACH PARTITION {0}").format(partition))
+            cursor.execute(sql.SQL("DROP TABLE {}").format(partition))
+        cursor.execute(
+            sql.SQL("ALTER TABLE studyml.predictions ATTACH PARTITION {} FOR VALUES IN ({})").format(
+                build_table(run.id), sql.Literal(run.as_of)
+            )
+        )
+        cursor.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(build_table(run.id), sql.Identifier(name)))
+        counts = _record(connection, run, subjects, now)
+        cursor.execute(sql.SQL("DROP TABLE {}").format(refused_table(run.id)))
+    connection.commit()
+    return counts
+
+
+def _record(
+    connection: Connection, run: ScoringRun, subjects: Sequence[tuple[int, str | None]], now: datetime
+) -> tuple[int, int]:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM studyml.refused_sessions WHERE as_of = %s", (run.as_of,))
+        cursor.execute(
+            sql.SQL("INSERT INTO studyml.refused_sessions (as_of, session_id, reason) SELECT %s, session_id, reason FROM {}")
+            .format(refused_table(run.id)),
+            (run.as_of,),
+        )
+        refused = cursor.rowcount
+        execute_values(
+            cursor,
+            "INSERT INTO studyml.topic_subjects AS t (topic_id, subject) VALUES %s ON CONFLICT (topic_id) DO UPDATE SET"
+            " subject = excluded.subject WHERE t.subject IS DISTINCT FROM excluded.subject",
+            subjects,
+        ) if subjects else None
+        written = run.planned - refused
+        cursor.execute(
+            "UPDATE studyml.scoring_runs SET status = 'complete', written = %s, refused = %s, finished_at = %s WHERE id = %s",
+            (written, refused, now, run.id),
+        )
+    return written, refused
+
+
+def drop_abandoned_builds(connection: Connection, *, started_before: datetime) -> list[str]:
+    """Drop the build tables of runs that never finished, and mark those runs failed; return the tables' names."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE studyml.scoring_runs SET status = 'failed' WHERE status = 'running' AND started_at < %s",
+            (started_before,),
+        )
+        cursor.execute(
+            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " JOIN studyml.scoring_runs r ON c.relname IN ('predictions_build_' || r.id, 'refused_build_' || r.id)"
+            " WHERE n.nspname = 'studyml' AND r.status <> 'running'"
+        )
+        names = [str(name) for (name,) in cursor.fetchall()]
+        for name in names:
+            cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("studyml", name)))
+    return names
+
+
+def drop_old_partitions(connection: Connection, *, before: datetime, lock_timeout_seconds: float) -> list[str]:
+    """Drop the nights older than ``before``; return their partitions' names. Copies beside outcomes stay."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout_seconds * 1000)}ms",))
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " WHERE i.inhparent = 'studyml.predictions'::regclass AND c.relname < %s ORDER BY 1",
+            (f"predictions_{before:%Y%m%dT%H%M%S%f}",),
+        )
+        names = [str(name) for (name,) in cursor.fetchall()]
+        for name in names:
+            cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("studyml", name)))
+    return names
+
+
+def newest_scored_night(connection: Connection) -> tuple[datetime, tuple[str, ...]] | None:
+    """(as_of, versions) of the newest night with complete predictions."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT as_of, versions FROM studyml.scoring_runs WHERE status = 'complete' ORDER BY as_of DESC, id DESC LIMIT 1"
+        )
+        row = cursor.fetchone()
+    return None if row is None else (row[0], tuple(row[1]))

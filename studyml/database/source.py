@@ -1,0 +1,179 @@
+"""The study app's tables, read only: facts through binary COPY, dimensions once, no join on the server.
+
+The source may be another server, a replica, and may type its columns as it likes: everything is cast here, and
+naive times are read in the connection's time zone. Name and email are never selected.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TypeVar
+
+import psycopg2.errors
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from studyml.contract import STUDENTS, STUDY_SESSIONS, TOPICS, Column
+from studyml.database.binary import copy_out
+from studyml.database.connection import connect
+from studyml.errors import DatabaseError, SourceError
+from studyml.frame import MISSING, NULL_INTEGER, UNSEEN, Frame
+
+Result = TypeVar("Result")
+Vocabularies = Mapping[str, tuple[str, ...]]
+
+_TYPES = {"id": ">i8", "integer": ">i8", "time": ">i8", "number": ">f8", "category": ">i4"}
+_READ_TRIES = 3
+#: More levels than this are not worth a column each; the rest counts as unseen.
+MAXIMUM_LEVELS = 200
+
+SESSION_FEATURES = tuple(each for each in STUDY_SESSIONS if each.name not in ("actual_duration", "breaks_taken"))
+SESSION_LABELS = tuple(each for each in STUDY_SESSIONS if each.name in ("id", "session_date", "actual_duration"))
+TOPIC_COLUMNS = tuple(each for each in TOPICS if each.name != "name")
+
+
+@contextmanager
+def _snapshot(url: str, timezone: str, statement_timeout_seconds: int) -> Iterator[Connection]:
+    with connect(url, timezone=timezone, statement_timeout_seconds=statement_timeout_seconds) as connection:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        yield connection
+
+
+def read_consistently(
+    url: str, timezone: str, statement_timeout_seconds: int, work: Callable[[Connection], Result]
+) -> Result:
+    """Run ``work`` in one READ ONLY, REPEATABLE READ transaction; retried where a replica cancels it.
+
+    Raises DatabaseError where the source cannot be reached, SourceError where a table or column is missing.
+    """
+    for attempt in range(_READ_TRIES):
+        try:
+            with _snapshot(url, timezone, statement_timeout_seconds) as connection:
+                return work(connection)
+        except DatabaseError as error:
+            conflict = isinstance(error.__cause__, psycopg2.errors.SerializationFailure)
+            if not conflict or attempt == _READ_TRIES - 1:
+                raise
+            time.sleep(2**attempt)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def read_students(connection: Connection, schema: str, vocabularies: Vocabularies) -> Frame:
+    """All students: id, the features, ordered by id."""
+    return _read(connection, schema, "students", STUDENTS, vocabularies)
+
+
+def read_topics(connection: Connection, schema: str, vocabularies: Vocabularies) -> Frame:
+    """All topics: id, the features, ordered by id."""
+    return _read(connection, schema, "topics", TOPIC_COLUMNS, vocabularies)
+
+
+def read_labels(connection: Connection, schema: str, *, through: datetime) -> Frame:
+    """id, session_date and actual_duration (hours, NaN while unknown) of sessions dated up to ``through``."""
+    where = sql.SQL("session_date::timestamptz <= {}").format(sql.Literal(through))
+    return _read(connection, schema, "study_sessions", SESSION_LABELS, {}, where)
+
+
+def read_sessions(
+    connection: Connection,
+    schema: str,
+    vocabularies: Vocabularies,
+    *,
+    after: datetime | None = None,
+    through: datetime,
+    ids: tuple[int, int] | None = None,
+    columns: Sequence[Column] = SESSION_FEATURES,
+) -> Frame:
+    """Sessions dated in (``after``, ``through``], with ids in the closed range ``ids``, ordered by id.
+
+    Without label and breaks_taken: neither is known before a session (design section 3).
+    """
+    conditions = [sql.SQL("session_date::timestamptz <= {}").format(sql.Literal(through))]
+    if after is not None:
+        conditions.append(sql.SQL("session_date::timestamptz > {}").format(sql.Literal(after)))
+    if ids is not None:
+        conditions.append(sql.SQL("id BETWEEN {} AND {}").format(sql.Literal(ids[0]), sql.Literal(ids[1])))
+    return _read(connection, schema, "study_sessions", columns, vocabularies, sql.SQL(" AND ").join(conditions))
+
+
+def read_vocabularies(connection: Connection, schema: str) -> dict[str, tuple[str, ...]]:
+    """The levels of every category, most frequent first, at most MAXIMUM_LEVELS each."""
+    tables = {"students": STUDENTS, "topics": TOPIC_COLUMNS, "study_sessions": SESSION_FEATURES}
+    found: dict[str, tuple[str, ...]] = {}
+    for table, columns in tables.items():
+        for column in columns:
+            if column.kind == "category":
+                found[column.name] = _levels(connection, schema, table, column.name)
+    return found
+
+
+def _levels(connection: Connection, schema: str, table: str, name: str) -> tuple[str, ...]:
+    query = sql.SQL(
+        "SELECT {0}::text FROM {1} WHERE {0}::text <> '' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {2}"
+    ).format(sql.Identifier(name), sql.Identifier(schema, table), sql.Literal(MAXIMUM_LEVELS))
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return tuple(level for (level,) in cursor.fetchall())
+
+
+def read_subjects(connection: Connection, schema: str) -> list[tuple[int, str | None]]:
+    """(topic id, subject) of every topic."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT id, subject::text FROM {}").format(sql.Identifier(schema, "topics")))
+        return [(int(topic_id), subject) for topic_id, subject in cursor.fetchall()]
+
+
+def count_dated(connection: Connection, schema: str, *, after: datetime, through: datetime) -> int:
+    """Sessions dated in (``after``, ``through``]."""
+    query = sql.SQL("SELECT count(*) FROM {} WHERE session_date::timestamptz > %s AND session_date::timestamptz <= %s")
+    with connection.cursor() as cursor:
+        cursor.execute(query.format(sql.Identifier(schema, "study_sessions")), (after, through))
+        return int((cursor.fetchone() or (0,))[0])
+
+
+def require_source(connection: Connection, schema: str) -> None:
+    """Raise SourceError unless the three tables exist."""
+    with connection.cursor() as cursor:
+        for table in ("students", "topics", "study_sessions"):
+            cursor.execute("SELECT to_regclass(%s)", (f'"{schema}"."{table}"',))
+            if (cursor.fetchone() or (None,))[0] is None:
+                raise SourceError(
+                    f"the source has no table {schema}.{table}: set STUDYML_SOURCE_URL and STUDYML_SOURCE_SCHEMA, or"
+                    " fill a database with 'studyml load' or 'studyml simulate'."
+                )
+
+
+def _read(
+    connection: Connection,
+    schema: str,
+    table: str,
+    columns: Sequence[Column],
+    vocabularies: Vocabularies,
+    where: sql.Composable = sql.SQL("true"),
+) -> Frame:
+    expressions = [_expression(column, vocabularies) for column in columns]
+    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY id").format(
+        sql.SQL(", ").join(expressions), sql.Identifier(schema, table), where
+    )
+    arrays = copy_out(connection, query, {column.name: _TYPES[column.kind] for column in columns})
+    kept = {column.name: vocabularies[column.name] for column in columns if column.kind == "category"}
+    return Frame(arrays, kept)
+
+
+def _expression(column: Column, vocabularies: Vocabularies) -> sql.Composable:
+    name = sql.Identifier(column.name)
+    if column.kind == "number":
+        return sql.SQL("coalesce({}::double precision, 'NaN')").format(name)
+    if column.kind == "time":
+        return sql.SQL("coalesce({}::timestamptz, '-infinity')").format(name)
+    if column.kind == "category":
+        return sql.SQL(
+            "CASE WHEN nullif({0}::text, '') IS NULL THEN {2} ELSE coalesce(array_position({1}, {0}::text) - 1, {3}) END"
+        ).format(
+            name,
+            sql.SQL("{}::text[]").format(sql.Literal(list(vocabularies[column.name]))),
+            sql.Literal(MISSING),
+            sql.Literal(UNSEEN),
+        )
+    return sql.SQL("coalesce({}::bigint, {}::bigint)").format(name, sql.SQL(f"'{NULL_INTEGER}'"))

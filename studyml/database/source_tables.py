@@ -1,0 +1,84 @@
+"""The source's tables as ``load`` and ``simulate`` make them; a schema that studyml did not make is refused."""
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from studyml.contract import OPTIONAL, TABLES, Column
+from studyml.errors import SourceError
+
+#: The comment by which we know our own tables again.
+MARK = "created by studyml"
+
+_TYPES = {
+    "id": "bigint",
+    "integer": "bigint",
+    "number": "double precision",
+    "category": "text",
+    "time": "timestamptz",
+}
+_REFERENCES = {"student_id": "students", "topic_id": "topics"}
+
+
+def all_columns(table: str) -> tuple[Column, ...]:
+    """The contract's columns of a table and the optional ones."""
+    return (*TABLES[table], *OPTIONAL[table])
+
+
+def sql_type(column: Column) -> str:
+    """The PostgreSQL type in which we store a column."""
+    return _TYPES[column.kind]
+
+
+def ensure_source_tables(connection: Connection, schema: str) -> None:
+    """Create the three tables where they are missing; raise SourceError where they are somebody else's."""
+    marks = [_mark(connection, schema, table) for table in TABLES]
+    if all(mark == MARK for mark in marks):
+        return
+    foreign = [table for table, mark in zip(TABLES, marks, strict=True) if mark not in (MARK, None)]
+    if foreign or any(mark == MARK for mark in marks):
+        named = (foreign or list(TABLES))[0]
+        raise SourceError(
+            f"{schema}.{named} was not created by studyml and is read-only to it: load into another database or set"
+            " STUDYML_SOURCE_SCHEMA."
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        for table in TABLES:
+            cursor.execute(_create(schema, table))
+            cursor.execute(
+                sql.SQL("COMMENT ON TABLE {} IS {}").format(sql.Identifier(schema, table), sql.Literal(MARK))
+            )
+
+
+def _mark(connection: Connection, schema: str, table: str) -> str | None:
+    """None where the table does not exist, its comment or an empty text where it does."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(obj_description(c.oid, 'pg_class'), '') FROM pg_class c JOIN pg_namespace n"
+            " ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+            (schema, table),
+        )
+        row = cursor.fetchone()
+    return None if row is None else str(row[0])
+
+
+def _create(schema: str, table: str) -> sql.Composed:
+    parts = [_define(schema, column) for column in all_columns(table)]
+    return sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(schema, table), sql.SQL(", ").join(parts))
+
+
+def _define(schema: str, column: Column) -> sql.Composed:
+    words = sql.SQL("{} " + sql_type(column)).format(sql.Identifier(column.name))
+    if column.name == "id":
+        return words + sql.SQL(" PRIMARY KEY")
+    if column.name in _REFERENCES:
+        target = sql.Identifier(schema, _REFERENCES[column.name])
+        return words + sql.SQL(" NOT NULL REFERENCES {}").format(target)
+    return words + sql.SQL(" NOT NULL") if column.required else words
+
+
+def count_sessions(connection: Connection, schema: str) -> int:
+    """Rows of study_sessions."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, "study_sessions")))
+        return int((cursor.fetchone() or (0,))[0])

@@ -1,0 +1,119 @@
+"""What happened, on one screen: printed at the end of ``make run`` from the report of each night."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_NAIVE = {
+    "median_mae": "median of the training set",
+    "estimate_mae": "the topic's estimate",
+    "log_linear_mae": "log-linear regression",
+    "random_split_mae": "the guide's random split (not comparable: it lets the future in)",
+}
+
+
+def print_summary(
+    console: Console, rows: Mapping[str, int], reports: list[dict[str, Any]], where: Mapping[str, str]
+) -> None:
+    """Print the data, each night in order, and where to look."""
+    console.print()
+    console.rule("What happened")
+    quarantined: Mapping[str, int] = (reports[-1].get("quarantined") if reports else None) or {}
+    console.print(_data_table(rows, quarantined))
+    for report in reports:
+        console.print(_night_table(report))
+    console.print(_where_table(where))
+
+
+def _data_table(rows: Mapping[str, int], quarantined: Mapping[str, int]) -> Table:
+    table = _plain("Data", "rows", "quarantined")
+    for name, count in rows.items():
+        table.add_row(name, f"{count:,}", f"{quarantined.get(name, 0):,}")
+    return table
+
+
+def _night_table(report: dict[str, Any]) -> Table:
+    kind = "replay" if report.get("replay") else "finished" if report.get("finished") else "not finished"
+    table = _plain(f"Night {report.get('as_of')}", kind)
+    for name, value in [*_retraining(report), *_scoring(report), *_monitoring(report), *_incidents(report)]:
+        table.add_row(name, escape(value))
+    return table
+
+
+def _retraining(report: dict[str, Any]) -> list[tuple[str, str]]:
+    found = report.get("retraining")
+    if not found:
+        return [("retraining", "none recorded for this night")]
+    because = f" because of {found['reason']}" if found.get("reason") else ""
+    version = f", {found['version']}" if found.get("version") else ""
+    lines = [("decision", f"{found.get('decision')}{because}{version}")]
+    lines += [("", str(reason)) for reason in [*(found.get("reasons") or []), found.get("note")] if reason]
+    lines.append(("new labels", f"{found.get('new_labels')} of {found.get('needed')} that make a retraining due"))
+    metrics = found.get("metrics") or {}
+    if metrics.get("mae") is not None:
+        rows = f", {metrics['holdout_rows']} held-out sessions" if metrics.get("holdout_rows") else ""
+        lines.append(("MAE", f"{_hours(metrics['mae'])} (RMSE {_hours(metrics.get('rmse'))}{rows})"))
+    lines += [
+        ("  beside", f"{_hours(metrics[key])} {words}") for key, words in _NAIVE.items() if metrics.get(key) is not None
+    ]
+    return lines
+
+
+def _scoring(report: dict[str, Any]) -> list[tuple[str, str]]:
+    champion = report.get("champion") or {}
+    fallback = " (fallback: no network has passed its gates)" if champion.get("is_fallback") else ""
+    lines = [("champion", f"{champion['version']}{fallback}")] if champion else []
+    found = report.get("scoring")
+    if not found:
+        return [*lines, ("predictions", "none recorded for this night")]
+    if not found.get("planned"):
+        return [*lines, ("predictions", "nothing was planned, so nothing was to be predicted")]
+    refused = f", {found['refused']:,} refused" if found.get("refused") else ""
+    return [
+        *lines,
+        (
+            "predictions",
+            f"{found.get('written') or 0:,} of {found['planned']:,} planned{refused} ({found.get('status')})",
+        ),
+    ]
+
+
+def _monitoring(report: dict[str, Any]) -> list[tuple[str, str]]:
+    found = report.get("monitoring")
+    if not found:
+        return [("verdict", "none recorded for this night")]
+    lines = [("verdict", f"{found.get('verdict')} ({found.get('n')} outcomes in the window)")]
+    if found.get("rolling_mae") is not None:
+        limits = f"baseline {_hours(found.get('baseline_mae'))}, degraded above {_hours(found.get('threshold'))}"
+        lines.append(("rolling MAE", f"{_hours(found['rolling_mae'])} ({limits})"))
+    if found.get("expected_mae") is not None:
+        lines.append(("  expected", f"{_hours(found['expected_mae'])} of this champion, by its holdout"))
+    return lines
+
+
+def _incidents(report: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("incident", f"{i.get('kind')}: {i.get('title')} (since {i.get('opened_as_of')})")
+        for i in report.get("incidents") or []
+    ]
+
+
+def _where_table(where: Mapping[str, str]) -> Table:
+    table = _plain("Where to look", "")
+    for name, place in where.items():
+        table.add_row(name, escape(place))
+    return table
+
+
+def _plain(*headers: str) -> Table:
+    table = Table(box=None, title_justify="left", pad_edge=False, header_style="bold")
+    for position, header in enumerate(headers):
+        table.add_column(header, overflow="fold", justify="left" if position == 0 else "default", no_wrap=position == 0)
+    return table
+
+
+def _hours(value: Any) -> str:
+    return "unknown" if value is None else f"{float(value):.2f} h"

@@ -1,0 +1,1 @@
+"""Evaluation: errors, paired comparisons and the gates, in NumPy alone."""

@@ -1,0 +1,142 @@
+"""From features to the network's input: fitted on training rows, stored as JSON, applied the same everywhere.
+
+A missing number becomes the training median and, where training saw gaps, sets an indicator. A category becomes
+one column per level that is frequent enough; a rare, unseen or missing level is all zeros. Every input is then
+standardised (the guide's StandardScaler) and clipped, so that an unusual value cannot run away with a prediction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studyml.features.definition import CYCLICAL, DERIVED, FEATURES
+from studyml.frame import Frame
+
+#: A level needs this many training rows (or this share), and a feature keeps at most so many levels (facts.md).
+MINIMUM_LEVEL_ROWS, MINIMUM_LEVEL_SHARE, MAXIMUM_LEVELS = 10, 0.005, 25
+#: Standardised inputs are clipped to this many standard deviations.
+CLIP = 5.0
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One column of the network's input: (raw - mean) / scale, where raw is by ``kind``
+
+    ``number``: the feature, or ``fill`` where it is missing; ``missing``: 1 where it is missing, else 0;
+    ``level``: 1 where the category is ``level``, else 0.
+    """
+
+    feature: str
+    kind: Literal["number", "missing", "level"]
+    mean: float
+    scale: float
+    fill: float = 0.0
+    level: str = ""
+
+    @property
+    def name(self) -> str:
+        """A name that is unique among the inputs."""
+        return self.feature if self.kind == "number" else f"{self.feature}={self.level or 'missing'}"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The fitted inputs, why other features are not among them, and every level that training saw."""
+
+    inputs: tuple[Input, ...]
+    dropped: Mapping[str, str]
+    categories: Mapping[str, tuple[str, ...]]
+    clip: float = CLIP
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``features.json`` holds."""
+        return {
+            "inputs": [asdict(each) for each in self.inputs],
+            "dropped": dict(self.dropped),
+            "categories": {name: list(levels) for name, levels in self.categories.items()},
+            "clip": self.clip,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Encoder":
+        """The inverse of ``to_json``; KeyError or TypeError where the document is not one."""
+        inputs = tuple(Input(**each) for each in stored["inputs"])
+        categories = {name: tuple(levels) for name, levels in stored["categories"].items()}
+        return cls(inputs, dict(stored["dropped"]), categories, float(stored["clip"]))
+
+    def encode(self, frame: Frame) -> Matrix:
+        """The network's input, float32 [rows, inputs], always finite."""
+        matrix = np.empty((len(frame), len(self.inputs)), np.float32)
+        for position, each in enumerate(self.inputs):
+            raw = raw_input(frame, each)
+            matrix[:, position] = np.clip((raw - each.mean) / each.scale, -self.clip, self.clip)
+        return matrix
+
+
+def raw_input(frame: Frame, each: Input) -> NDArray[np.float64]:
+    """One input before standardising, float64 [rows]."""
+    values = frame[each.feature]
+    if each.kind == "level":
+        vocabulary = frame.vocabularies[each.feature]
+        code = vocabulary.index(each.level) if each.level in vocabulary else None
+        return np.zeros(len(frame)) if code is None else (values == code).astype(np.float64)
+    numbers = values.astype(np.float64)
+    if each.kind == "missing":
+        return np.isnan(numbers).astype(np.float64)
+    return np.where(np.isnan(numbers), each.fill, numbers)
+
+
+def fit_encoder(frame: Frame, names: Sequence[str] = (*FEATURES, *DERIVED, *CYCLICAL)) -> Encoder:
+    """Fit on the training rows; features that carry nothing there are dropped, with the reason."""
+    inputs: list[Input] = []
+    dropped: dict[str, str] = {}
+    for name in names:
+        if name in frame.vocabularies:
+            found = _fit_levels(frame, name)
+            reason = "no level is frequent enough, or there is only one"
+        else:
+            found = _fit_number(frame, name)
+            reason = "never known before a session" if name == "breaks_taken" else "empty or constant in training"
+        inputs += found
+        if not found:
+            dropped[name] = reason
+    categories = {name: _seen(frame, name) for name in names if name in frame.vocabularies}
+    return Encoder(tuple(inputs), dropped, categories)
+
+
+def _seen(frame: Frame, name: str) -> tuple[str, ...]:
+    codes = frame[name].astype(np.intp)
+    present = set(np.unique(codes).tolist())
+    return tuple(level for code, level in enumerate(frame.vocabularies[name]) if code in present)
+
+
+def _fit_number(frame: Frame, name: str) -> list[Input]:
+    values = frame[name].astype(np.float64)
+    known = values[~np.isnan(values)]
+    found: list[Input] = []
+    if known.size and known.min() < known.max():
+        filled = Input(name, "number", 0.0, 1.0, fill=float(np.median(known)))
+        found.append(_standardised(frame, filled))
+    if known.size and known.size < len(values):
+        found.append(_standardised(frame, Input(name, "missing", 0.0, 1.0)))
+    return found
+
+
+def _fit_levels(frame: Frame, name: str) -> list[Input]:
+    vocabulary = frame.vocabularies[name]
+    codes = frame[name].astype(np.intp)
+    counts = np.bincount(codes[codes >= 0], minlength=len(vocabulary))
+    needed = max(MINIMUM_LEVEL_ROWS, MINIMUM_LEVEL_SHARE * len(frame))
+    frequent = [code for code in np.argsort(-counts, kind="stable")[:MAXIMUM_LEVELS] if counts[code] >= needed]
+    inputs = [Input(name, "level", 0.0, 1.0, level=vocabulary[code]) for code in frequent]
+    return [_standardised(frame, each) for each in inputs if 0 < raw_input(frame, each).mean() < 1]
+
+
+def _standardised(frame: Frame, each: Input) -> Input:
+    raw = raw_input(frame, each)
+    return Input(each.feature, each.kind, float(raw.mean()), float(raw.std()) or 1.0, each.fill, each.level)

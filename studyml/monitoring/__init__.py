@@ -1,0 +1,1 @@
+"""Monitoring: outcomes observed once each, and how far the served predictions were from them."""

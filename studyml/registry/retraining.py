@@ -1,0 +1,132 @@
+"""Retrainings from the count of new labels to the decision (table ``retraining_runs``)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg2.extensions import connection as Connection
+
+from studyml.errors import RegistryError
+
+#: Decisions that use up the labels they were made on: the same data is not tried again every night.
+CONSUMING = ("promoted", "fallback", "rejected")
+
+_COLUMNS = (
+    "id, as_of, reason, new_labels, labels_needed, consumed_through, decision, reasons, note, version, incident_id,"
+    " dag_run_id, started_at"
+)
+
+
+@dataclass(frozen=True)
+class RetrainingRun:
+    """One row of ``retraining_runs``; ``consumed_through`` is the newest outcome_id it may learn from."""
+
+    id: int
+    as_of: datetime
+    reason: str | None
+    new_labels: int
+    labels_needed: int
+    consumed_through: int | None
+    decision: str | None
+    reasons: list[str]
+    note: str | None
+    version: str | None
+    incident_id: int | None
+    dag_run_id: str | None
+    started_at: datetime
+
+
+def consumed_through(connection: Connection) -> int:
+    """The newest outcome_id that a decided retraining has used; 0 before the first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(max(consumed_through), 0) FROM studyml.retraining_runs WHERE decision = ANY(%s)",
+            (list(CONSUMING),),
+        )
+        return int((cursor.fetchone() or (0,))[0])
+
+
+def open_run(
+    connection: Connection,
+    *,
+    as_of: datetime,
+    now: datetime,
+    reason: str | None,
+    new_labels: int,
+    labels_needed: int,
+    newest_outcome_id: int,
+    incident_id: int | None,
+    note: str,
+    dag_run_id: str | None,
+) -> int:
+    """Record a retraining that starts, or (``reason`` None) the decision to skip it; return its id. The caller commits."""
+    decision = None if reason else "skipped"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO studyml.retraining_runs (as_of, reason, new_labels, labels_needed, consumed_through, decision,"
+            " reasons, note, incident_id, dag_run_id, started_at, decided_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            (
+                as_of,
+                reason,
+                new_labels,
+                labels_needed,
+                newest_outcome_id if reason else None,
+                decision,
+                [] if reason else [note],
+                note,
+                incident_id,
+                dag_run_id,
+                now,
+                None if reason else now,
+            ),
+        )
+        return int((cursor.fetchone() or (0,))[0])
+
+
+def find_run(connection: Connection, run_id: int) -> RetrainingRun:
+    """The run; raises RegistryError where there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE id = %s", (run_id,))
+        row = cursor.fetchone()
+    if row is None:
+        raise RegistryError(f"there is no retraining run {run_id}: start the retraining again.")
+    return RetrainingRun(*row)
+
+
+def latest_run(connection: Connection, as_of: datetime) -> RetrainingRun | None:
+    """The run that says most about a night: the last that trained, else the last that was skipped."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE as_of = %s"
+            " ORDER BY (decision IS DISTINCT FROM 'skipped') DESC, id DESC LIMIT 1",
+            (as_of,),
+        )
+        row = cursor.fetchone()
+    return None if row is None else RetrainingRun(*row)
+
+
+def set_version(connection: Connection, run_id: int, version: str) -> None:
+    """Remember which version a run builds. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE studyml.retraining_runs SET version = %s WHERE id = %s", (version, run_id))
+
+
+def decide(connection: Connection, run_id: int, decision: str, reasons: list[str], now: datetime) -> None:
+    """Record a run's decision with its reasons. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE studyml.retraining_runs SET decision = %s, reasons = %s, decided_at = %s WHERE id = %s",
+            (decision, reasons, now, run_id),
+        )
+
+
+def abandon_undecided(connection: Connection, *, now: datetime, started_before: datetime) -> list[str]:
+    """Close runs that a killed process left without a decision; return the versions they were building."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE studyml.retraining_runs SET decision = 'abandoned', decided_at = %s,"
+            " reasons = ARRAY['the process ended before a decision'] WHERE decision IS NULL AND started_at < %s"
+            " RETURNING version",
+            (now, started_before),
+        )
+        return [str(version) for (version,) in cursor.fetchall() if version]

@@ -1,0 +1,84 @@
+"""The rows a version was trained and judged on, kept as Parquet under the artifact root, named by their content."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from studyml.errors import ArtifactError
+from studyml.frame import MISSING, UNSEEN, Frame
+
+FOLDER = "snapshots"
+
+
+def content_hash(frame: Frame) -> str:
+    """SHA-256 over the columns in order of name: the same rows give the same hash on every machine."""
+    digest = hashlib.sha256()
+    for name in sorted(frame.columns):
+        values = np.ascontiguousarray(frame[name])
+        digest.update(f"{name}:{values.dtype.str}:{frame.vocabularies.get(name, '')}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def write_snapshot(root: Path, frame: Frame) -> str:
+    """Store the rows, whole or not at all; return their content hash. Raises ArtifactError where the disk refuses."""
+    import pandas as pd
+
+    sha256 = content_hash(frame)
+    final = snapshot_path(root, sha256)
+    if final.is_file():
+        return sha256
+    table = pd.DataFrame({name: _readable(frame, name) for name in frame.columns})
+    temporary = final.with_suffix(f".{os.getpid()}.part")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        table.to_parquet(temporary, index=False)
+        os.replace(temporary, final)
+    except OSError as error:
+        raise ArtifactError(f"the snapshot {final} cannot be written ({error.strerror}): check STUDYML_ARTIFACT_ROOT.") from None
+    return sha256
+
+
+def read_snapshot(root: Path, sha256: str) -> Frame:
+    """The stored rows; raises ArtifactError where they are missing or are not those of this hash."""
+    import pandas as pd
+
+    path = snapshot_path(root, sha256)
+    if not path.is_file():
+        raise ArtifactError(f"the snapshot {path} is missing: train again.")
+    table = pd.read_parquet(path)
+    columns, vocabularies = {}, {}
+    for name in table.columns:
+        if isinstance(table[name].dtype, pd.CategoricalDtype):
+            levels = [str(level) for level in table[name].cat.categories]
+            vocabularies[name] = tuple(level for level in levels if level != _UNSEEN_LEVEL)
+            codes = table[name].cat.codes.to_numpy().astype(np.int32)
+            columns[name] = np.where(codes == len(vocabularies[name]), UNSEEN, codes).astype(np.int32)
+        else:
+            columns[name] = table[name].to_numpy()
+    frame = Frame(columns, vocabularies)
+    if content_hash(frame) != sha256:
+        raise ArtifactError(f"the snapshot {path} is damaged: train again.")
+    return frame
+
+
+def snapshot_path(root: Path, sha256: str) -> Path:
+    """Where the snapshot of this content is kept."""
+    return root / FOLDER / f"{sha256}.parquet"
+
+
+#: Stored for a category that the vocabulary does not hold; the last level, so that codes keep their meaning.
+_UNSEEN_LEVEL = "\x00unseen"
+
+
+def _readable(frame: Frame, name: str) -> object:
+    import pandas as pd
+
+    if name not in frame.vocabularies:
+        return frame[name]
+    vocabulary = frame.vocabularies[name]
+    codes = frame[name].astype(np.int64)
+    codes = np.where(codes == UNSEEN, len(vocabulary), np.where(codes == MISSING, -1, codes))
+    return pd.Categorical.from_codes(codes, categories=[*vocabulary, _UNSEEN_LEVEL])

@@ -1,0 +1,175 @@
+"""Which versions there are and which one serves (tables ``model_versions`` and ``deployments``)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extras import Json
+
+from studyml.errors import RegistryError
+
+_COLUMNS = (
+    "version, status, architecture, recipe, is_fallback, trained_at, as_of, training_from, training_through,"
+    " training_rows, holdout_rows, metrics, gates, manifest_sha256, artifact_uri"
+)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One row of ``model_versions``; metrics in hours."""
+
+    version: str
+    status: str
+    architecture: str
+    recipe: str | None
+    is_fallback: bool
+    trained_at: datetime
+    as_of: datetime
+    training_from: datetime | None
+    training_through: datetime | None
+    training_rows: int | None
+    holdout_rows: int | None
+    metrics: dict[str, Any]
+    gates: list[dict[str, Any]]
+    manifest_sha256: str | None
+    artifact_uri: str | None
+
+
+def reserve(
+    connection: Connection,
+    *,
+    architecture: str,
+    recipe: str,
+    is_fallback: bool,
+    as_of: datetime,
+    now: datetime,
+    dag_run_id: str | None,
+) -> str:
+    """Insert a candidate under the first free name from ``now`` on, a second apart; return it. The caller commits."""
+    moment = now
+    with connection.cursor() as cursor:
+        while True:
+            version = f"v_{moment:%Y%m%d_%H%M%S}"
+            cursor.execute(
+                "INSERT INTO studyml.model_versions (version, status, architecture, recipe, is_fallback, trained_at, as_of,"
+                " dag_run_id) VALUES (%s, 'candidate', %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (version, architecture, recipe, is_fallback, now, as_of, dag_run_id),
+            )
+            if cursor.rowcount:
+                return version
+            moment += timedelta(seconds=1)
+
+
+def find(connection: Connection, version: str) -> Version:
+    """The version; raises RegistryError where there is none."""
+    found = _query(connection, "WHERE version = %s", (version,))
+    if not found:
+        raise RegistryError(f"there is no version {version}: 'studyml versions list' shows those that exist.")
+    return found[0]
+
+
+def list_versions(connection: Connection) -> list[Version]:
+    """All versions, newest first."""
+    return _query(connection, "ORDER BY version DESC", ())
+
+
+def champion(connection: Connection) -> Version | None:
+    """The version that serves now."""
+    found = _query(connection, "WHERE status = 'champion'", ())
+    return found[0] if found else None
+
+
+def champion_at(connection: Connection, as_of: datetime) -> Version | None:
+    """The version that was live at ``as_of`` by the log of deployments."""
+    found = _query(
+        connection,
+        "WHERE version = (SELECT to_version FROM studyml.deployments WHERE as_of <= %s ORDER BY id DESC LIMIT 1)",
+        (as_of,),
+    )
+    return found[0] if found else None
+
+
+def _query(connection: Connection, condition: str, parameters: tuple[Any, ...]) -> list[Version]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_COLUMNS} FROM studyml.model_versions {condition}", parameters)
+        return [Version(*row) for row in cursor.fetchall()]
+
+
+def record_training(
+    connection: Connection,
+    version: str,
+    *,
+    training_from: datetime | None,
+    training_through: datetime | None,
+    training_rows: int,
+    holdout_rows: int,
+    metrics: dict[str, Any],
+) -> None:
+    """Store what a candidate was trained on and how it measured. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE studyml.model_versions SET training_from = %s, training_through = %s, training_rows = %s,"
+            " holdout_rows = %s, metrics = %s WHERE version = %s",
+            (training_from, training_through, training_rows, holdout_rows, Json(metrics), version),
+        )
+
+
+def record_gates(connection: Connection, version: str, gates: list[dict[str, Any]]) -> None:
+    """Store the result of every gate, whichever way it went. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE studyml.model_versions SET gates = %s WHERE version = %s", (Json(gates), version))
+
+
+def commit_artifact(connection: Connection, version: str, *, manifest_sha256: str, artifact_uri: str) -> None:
+    """Store the manifest's hash: from the caller's commit on, the version exists. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE studyml.model_versions SET manifest_sha256 = %s, artifact_uri = %s WHERE version = %s",
+            (manifest_sha256, artifact_uri, version),
+        )
+
+
+def reject(connection: Connection, version: str) -> None:
+    """Mark a candidate rejected. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE studyml.model_versions SET status = 'rejected' WHERE version = %s AND status = 'candidate'", (version,)
+        )
+
+
+def promote(
+    connection: Connection,
+    version: str,
+    *,
+    replacing: str | None,
+    as_of: datetime,
+    now: datetime,
+    actor: str,
+    reason: str,
+) -> None:
+    """Make a published candidate champion in place of ``replacing``, and log it. The caller commits.
+
+    Raises RegistryError where the champion is another than the one the candidate was judged against.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT version FROM studyml.model_versions WHERE status = 'champion' FOR UPDATE")
+        row = cursor.fetchone()
+        present = None if row is None else str(row[0])
+        if present != replacing:
+            raise RegistryError(
+                f"the champion changed from {replacing or 'none'} to {present or 'none'} while {version} was judged: judge it again."
+            )
+        cursor.execute("UPDATE studyml.model_versions SET status = 'retired' WHERE version = %s", (present,))
+        cursor.execute(
+            "UPDATE studyml.model_versions SET status = 'champion' WHERE version = %s AND status = 'candidate'"
+            " AND manifest_sha256 IS NOT NULL",
+            (version,),
+        )
+        if cursor.rowcount != 1:
+            raise RegistryError(f"{version} is not a published candidate: only one of those can become champion.")
+        cursor.execute(
+            "INSERT INTO studyml.deployments (action, as_of, recorded_at, actor, from_version, to_version, reason)"
+            " VALUES ('promote', %s, %s, %s, %s, %s, %s)",
+            (as_of, now, actor, present, version, reason),
+        )

@@ -1,0 +1,1 @@
+"""Scoring: hours and intervals from a published version, with ONNX Runtime and NumPy alone."""

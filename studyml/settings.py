@@ -1,0 +1,126 @@
+"""Settings: the environment ``STUDYML_*``, parsed once at an entry point into one frozen object and passed down."""
+
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from studyml.errors import SettingsError
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+
+
+class Settings(BaseSettings):
+    """All settings; each field's description is the line in ``.env.example`` and ``docs/operations.md``."""
+
+    model_config = SettingsConfigDict(env_prefix="STUDYML_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    database_url: SecretStr = Field(description="our own database: postgresql://user:password@host:port/name")
+    source_url: SecretStr | None = Field(None, description="the study app's database; empty: database_url")
+    source_schema: str = Field("public", description="schema of students, topics and study_sessions")
+    source_timezone: str = Field("UTC", description="time zone in which the source's naive times are read")
+    artifact_root: Path = Field(Path("artifacts"), description="folder of the model versions, shared by all workers")
+
+    baseline_mae: float = Field(0.99, gt=0, description="baseline MAE of the guide, hours")
+    degraded_ratio: float = Field(1.2, gt=1, description="degraded above this multiple of the baseline MAE")
+    monitoring_window_days: int = Field(30, ge=1, description="length of the rolling window, days")
+    monitoring_min_outcomes: int = Field(10, ge=1, description="fewer outcomes in the window: insufficient_data")
+    correction_window_days: int = Field(60, ge=1, description="how far back changed labels are looked for, days")
+
+    retrain_min_labels: int = Field(50, ge=1, description="new labels that make a retraining due, sessions")
+    holdout_fraction: float = Field(0.2, gt=0, lt=0.9, description="newest share of labelled sessions held out")
+    architecture: str = Field("mlp", pattern="^mlp$", description="network architecture: mlp")
+    recipe: str = Field("guide", pattern="^guide$", description="training recipe: guide")
+    seed: int = Field(42, ge=0, lt=2**31, description="seed of everything random in a training")
+    epochs: int = Field(150, ge=1, description="maximum epochs of a training")
+    batch_size: int = Field(32, ge=1, description="rows per training step")
+
+    scoring_horizon_days: int = Field(31, ge=1, description="how far ahead planned sessions are scored, days")
+    scoring_grace_days: int = Field(7, ge=0, description="how long past sessions without outcome are scored, days")
+    scoring_range_sessions: int = Field(250_000, ge=1, description="planned sessions per mapped scoring task")
+    statement_timeout_seconds: int = Field(1800, ge=1, description="longest single statement, seconds")
+    lock_timeout_seconds: float = Field(2.0, gt=0, description="longest wait for readers at a swap, seconds a try")
+
+    alert_urls: SecretStr = Field(SecretStr(""), description="Apprise addresses that page, separated by spaces")
+    ticket_urls: SecretStr = Field(SecretStr(""), description="Apprise addresses for tickets; empty: alert_urls")
+    runbook_url: str = Field("docs/runbook.md", description="address of the runbook, linked in messages")
+    airflow_url: str = Field("", description="address of the Airflow UI, linked in messages")
+    heartbeat_url: SecretStr = Field(SecretStr(""), description="called (GET) by every finished night")
+
+    keep_versions: int = Field(10, ge=1, description="newest versions whose artifacts are kept")
+    prediction_retention_days: int = Field(400, ge=31, description="nights of predictions kept, days")
+
+    @field_validator("source_schema")
+    @classmethod
+    def _is_identifier(cls, value: str) -> str:
+        if not _IDENTIFIER.fullmatch(value):
+            raise ValueError("must be a plain schema name such as public")
+        return value
+
+    @field_validator("source_timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("must be a time zone name such as Europe/Berlin") from None
+        return value
+
+    @field_validator("database_url", "source_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        url = value.get_secret_value()
+        # Airflow writes postgres://; SQLAlchemy's form names the driver: all of them mean the same server.
+        url = re.sub(r"^(postgres|postgresql\+psycopg2)://", "postgresql://", url)
+        if not url.startswith("postgresql://"):
+            raise ValueError("must look like postgresql://user:password@host:5432/name")
+        return SecretStr(url)
+
+    @field_validator("artifact_root", mode="before")
+    @classmethod
+    def _is_local(cls, value: object) -> object:
+        if "://" in str(value):
+            raise ValueError("must be a local or mounted folder: object storage is not supported yet")
+        return value
+
+    @property
+    def database(self) -> str:
+        """Address of our own database, password included: never log it."""
+        return self.database_url.get_secret_value()
+
+    @property
+    def source(self) -> str:
+        """Address of the study app's database, password included: never log it."""
+        return (self.source_url or self.database_url).get_secret_value()
+
+    @property
+    def alert_addresses(self) -> tuple[str, ...]:
+        """The addresses that page; each is a secret."""
+        return tuple(re.split(r"[\s,]+(?=[a-z0-9]+://)", self.alert_urls.get_secret_value().strip(" ,\n"))) if (
+            self.alert_urls.get_secret_value().strip()
+        ) else ()
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Parse the environment, with ``overrides`` before it; raise SettingsError with one sentence naming the variable."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = "STUDYML_" + str(first["loc"][0]).upper()
+    if first["type"] == "missing":
+        return f"{name} is not set: set it in the environment (see .env.example)."
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        message = "must be one of the values in .env.example"
+    shown = "" if name.endswith(("_URL", "_URLS")) else f" '{first['input']}'"
+    return f"{name}{shown} is not usable: {message[0].lower() + message[1:]}."

@@ -1,0 +1,71 @@
+"""Decide whether a retraining is due, by the count of new labels, a degradation, or a person's word."""
+
+import logging
+from datetime import datetime, timedelta
+
+from studyml.alerting.incidents import Incident, degraded_without_retraining
+from studyml.database.connection import Connection, advisory_lock
+from studyml.database.nights import is_replay
+from studyml.monitoring.ledger import new_labels
+from studyml.registry.retraining import abandon_undecided, consumed_through, open_run
+from studyml.registry.versions import champion, reject
+from studyml.settings import Settings
+from studyml.steps.opening import own_database
+
+_logger = logging.getLogger("studyml")
+
+#: A retraining that has not been decided for so long was killed.
+ABANDONED_AFTER = timedelta(hours=12)
+
+
+def check_retraining(
+    settings: Settings,
+    *,
+    as_of: datetime,
+    now: datetime,
+    reason: str | None = None,
+    force: bool = False,
+    dag_run_id: str | None = None,
+) -> int | None:
+    """Open a retraining run and return its id, or record why none is due and return None.
+
+    ``reason`` is a person's note. Due without a champion, with ``force``, with enough new labels, and once for a
+    degradation; never in a replay.
+    """
+    with own_database(settings) as connection, advisory_lock(connection, "check_retraining"):
+        for version in abandon_undecided(connection, now=now, started_before=now - ABANDONED_AFTER):
+            reject(connection, version)
+        count, newest = new_labels(connection, consumed_through=consumed_through(connection), as_of=as_of)
+        incident = degraded_without_retraining(connection)
+        cause, note = _due(connection, settings, as_of, count, incident, force)
+        run_id = open_run(
+            connection,
+            as_of=as_of,
+            now=now,
+            reason=cause,
+            new_labels=count,
+            labels_needed=settings.retrain_min_labels,
+            newest_outcome_id=newest,
+            incident_id=incident.id if cause and incident else None,
+            note=f"{note}; {reason}" if reason else note,
+            dag_run_id=dag_run_id,
+        )
+        connection.commit()
+    _logger.info("retraining %s: %s", "due" if cause else "skipped", note)
+    return run_id if cause else None
+
+
+def _due(
+    connection: Connection, settings: Settings, as_of: datetime, count: int, incident: Incident | None, force: bool
+) -> tuple[str | None, str]:
+    needed = settings.retrain_min_labels
+    counted = f"{count} new labels, {needed} needed"
+    if is_replay(connection, as_of):
+        return None, f"a replay never retrains ({counted})"
+    if champion(connection) is None:
+        return "first", f"no version serves yet ({counted})"
+    if force:
+        return "forced", f"asked for by a person ({counted})"
+    if incident is not None:
+        return "degraded", f"incident {incident.id}: {incident.title} ({counted})"
+    return ("new_labels" if count >= needed else None), counted

@@ -1,0 +1,94 @@
+"""Hold a candidate against the naive predictors and the champion, on the same holdout rows."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
+from studyml.database.connection import Connection
+from studyml.evaluation.gates import GateResult, Holdout, apply_gates, passed
+from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
+from studyml.evaluation.metrics import mean_absolute_error
+from studyml.features.definition import derive
+from studyml.registry.bundle import build_folder, load_json, write_json
+from studyml.registry.retraining import CONSUMING, find_run
+from studyml.registry.snapshot import read_snapshot
+from studyml.registry.versions import Version, champion, find, record_gates, record_training
+from studyml.reporting.model_card import write_model_card
+from studyml.settings import Settings
+from studyml.steps.opening import own_database
+from studyml.steps.serving import open_version
+
+_logger = logging.getLogger("studyml")
+
+
+def evaluate_candidate(settings: Settings, *, retraining_run_id: int) -> bool:
+    """Apply the gates to the run's candidate and store every result; return whether it passed.
+
+    Raises ArtifactError where the champion it is held against is damaged: then nothing is decided.
+    """
+    with own_database(settings) as connection:
+        run = find_run(connection, retraining_run_id)
+        if run.decision in CONSUMING:
+            return run.decision == "promoted"
+        if run.version is None:
+            _logger.info("there is no network to judge")
+            return False
+        results = judge_candidate(settings, connection, find(connection, run.version), champion(connection))
+        connection.commit()
+    for each in results:
+        _logger.info("%s %s", "passed:" if each.passed else "FAILED:", each.reason)
+    return passed(results)
+
+
+def judge_candidate(
+    settings: Settings, connection: Connection, candidate: Version, present: Version | None
+) -> list[GateResult]:
+    """Apply the gates against the ``present`` champion and write the results beside the build. The caller commits."""
+    folder = build_folder(settings.artifact_root, candidate.version)
+    if not (folder / "metadata.json").is_file():
+        results = [GateResult("trained", False, "no network could be trained on these rows")]
+        record_gates(connection, candidate.version, [each.to_json() for each in results])
+        return results
+    holdout = _without_champion(read_holdout(folder / FILE))
+    metrics = {name: value for name, value in candidate.metrics.items() if not name.startswith("champion")}
+    if present is not None:
+        hours = _champion_hours(settings, present, holdout, metrics["snapshot_sha256"])
+        holdout = replace(holdout, predicted={**holdout.predicted, "champion": hours})
+        metrics |= {"champion_mae": mean_absolute_error(holdout.actual, hours), "champion_version": present.version}
+    parity = metrics.get("export_parity_hours")
+    results = apply_gates(holdout, parity_hours=np.inf if parity is None else parity, seed=settings.seed)
+    write_holdout(folder / FILE, holdout)
+    metadata = load_json(folder / "metadata.json") | {"metrics": metrics, "gates": [each.to_json() for each in results]}
+    write_json(folder / "metadata.json", metadata)
+    write_model_card(folder / "model_card.md", metadata)
+    _store(connection, candidate, metrics, results)
+    return results
+
+
+def _without_champion(holdout: Holdout) -> Holdout:
+    return replace(holdout, predicted={name: hours for name, hours in holdout.predicted.items() if name != "champion"})
+
+
+def _champion_hours(settings: Settings, present: Version, holdout: Holdout, snapshot: str) -> np.ndarray[Any, Any]:
+    """The champion's hours on the holdout rows, from the same snapshot and through the same path as scoring."""
+    frame = derive(read_snapshot(settings.artifact_root, snapshot))
+    order = np.argsort(frame["id"])
+    rows = order[np.searchsorted(frame["id"], holdout.session_id, sorter=order)]
+    hours = open_version(settings, present).predict(frame.take(rows)).hours
+    return np.clip(hours, MINIMUM_HOURS, MAXIMUM_HOURS)
+
+
+def _store(connection: Connection, candidate: Version, metrics: dict[str, Any], results: list[GateResult]) -> None:
+    record_training(
+        connection,
+        candidate.version,
+        training_from=candidate.training_from,
+        training_through=candidate.training_through,
+        training_rows=candidate.training_rows or 0,
+        holdout_rows=candidate.holdout_rows or 0,
+        metrics=metrics,
+    )
+    record_gates(connection, candidate.version, [each.to_json() for each in results])

@@ -1,0 +1,135 @@
+"""The fallback: the better naive predictor as a version of its own, until a network has earned its place."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studyml import __version__
+from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
+from studyml.database.connection import Connection
+from studyml.evaluation.gates import Holdout
+from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
+from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
+from studyml.evaluation.naive import LOG_FEATURES, fit_naive
+from studyml.features.encoder import Encoder, Input
+from studyml.model.naive_network import save_linear
+from studyml.registry.bundle import new_build, write_json
+from studyml.registry.retraining import RetrainingRun, set_version
+from studyml.registry.versions import Version, record_training, reserve
+from studyml.reporting.model_card import write_model_card
+from studyml.settings import Settings
+from studyml.steps.train_candidate import output_rules
+from studyml.steps.training_data import LABEL, TrainingData, read_training_data
+
+ARCHITECTURE = "naive"
+ESTIMATE = "estimated_base_time"
+#: No standardised estimate is ever clipped: the naive predictors are linear in hours.
+_NO_CLIP = 1e6
+
+
+def build_fallback(
+    settings: Settings, connection: Connection, run: RetrainingRun, candidate: Version | None, now: datetime
+) -> tuple[str, str]:
+    """Build the better of training median and topic estimate aside; return its version and why it was chosen.
+
+    Judged on the failed candidate's holdout, else on all labels; without any label it is the topic's estimate,
+    else WITHOUT_ANYTHING hours. The caller publishes and commits.
+    """
+    holdout, median = _judged_on(settings, connection, run, candidate)
+    errors = {name: mean_absolute_error(holdout.actual, holdout.predicted[name]) for name in ("median", "estimate")} if len(
+        holdout.actual
+    ) else {}
+    best = min(errors, key=lambda name: errors[name]) if errors else "estimate"
+    version = reserve(
+        connection,
+        architecture=ARCHITECTURE,
+        recipe=best,
+        is_fallback=True,
+        as_of=run.as_of,
+        now=now,
+        dag_run_id=run.dag_run_id,
+    )
+    set_version(connection, run.id, version)
+    why = _words(best, errors, len(holdout.actual))
+    _write(settings, version, run, holdout, best, median, errors, why, now)
+    metrics = {"holdout_rows": len(holdout.actual), **{f"{name}_mae": value for name, value in errors.items()}}
+    if errors:
+        metrics |= {"mae": errors[best], "rmse": root_mean_squared_error(holdout.actual, holdout.predicted[best])}
+    record_training(
+        connection,
+        version,
+        training_from=None if candidate is None else candidate.training_from,
+        training_through=None if candidate is None else candidate.training_through,
+        training_rows=len(holdout.actual) if candidate is None else candidate.training_rows or 0,
+        holdout_rows=len(holdout.actual),
+        metrics=metrics,
+    )
+    return version, why
+
+
+def _judged_on(
+    settings: Settings, connection: Connection, run: RetrainingRun, candidate: Version | None
+) -> tuple[Holdout, float]:
+    """The rows to choose by, and the training median in hours."""
+    if candidate is not None:
+        folder = settings.artifact_root / candidate.version
+        if (folder / FILE).is_file():
+            return read_holdout(folder / FILE), float(candidate.metrics["training_median_hours"])
+    data = read_training_data(settings, connection, run)
+    return _all_rows(data)
+
+
+def _all_rows(data: TrainingData) -> tuple[Holdout, float]:
+    frame = data.frame
+    features: dict[str, NDArray[np.float64]] = {name: frame[name].astype(np.float64) for name in LOG_FEATURES}
+    hours = frame[LABEL].astype(np.float64)
+    naive = fit_naive(features, hours)
+    predicted = {name: np.clip(each, MINIMUM_HOURS, MAXIMUM_HOURS) for name, each in naive.predict(features, len(hours)).items()}
+    ids, students, dates = (frame[name].astype(np.int64) for name in ("id", "student_id", "session_date"))
+    return Holdout(ids, students, dates, hours, predicted), naive.median
+
+
+def _words(best: str, errors: dict[str, float], rows: int) -> str:
+    name = {"median": "the training median", "estimate": "the topic's estimated_base_time"}[best]
+    if not errors:
+        return f"fallback: {name}, since there is no label to choose by"
+    shown = ", ".join(f"{each} {value:.3f} h" for each, value in errors.items())
+    return f"fallback: {name} (MAE on {rows} sessions: {shown})"
+
+
+def _write(
+    settings: Settings,
+    version: str,
+    run: RetrainingRun,
+    holdout: Holdout,
+    best: str,
+    median: float,
+    errors: dict[str, float],
+    why: str,
+    now: datetime,
+) -> None:
+    folder = new_build(settings.artifact_root, version)
+    encoder = Encoder((Input(ESTIMATE, "number", 0.0, 1.0, fill=median),), {}, {}, _NO_CLIP)
+    save_linear(folder, [1.0 if best == "estimate" else 0.0], 0.0 if best == "estimate" else median)
+    write_json(
+        folder / "features.json", {"features": encoder.to_json(), "output": asdict(output_rules(holdout, best))}
+    )
+    write_holdout(folder / FILE, holdout)
+    metadata = {
+        "version": version,
+        "architecture": ARCHITECTURE,
+        "recipe": best,
+        "is_fallback": True,
+        "mae": errors.get(best),
+        "training_samples": len(holdout.actual),
+        "features": [ESTIMATE],
+        "baselines": errors,
+        "why": why,
+        "libraries": {"studyml": __version__},
+        "as_of": run.as_of.isoformat(),
+        "trained_at": now.isoformat(),
+    }
+    write_json(folder / "metadata.json", metadata)
+    write_model_card(folder / "model_card.md", metadata)

@@ -1,0 +1,82 @@
+"""Weekly upkeep: compare every label, verify what is kept, remove what policy no longer keeps."""
+
+import logging
+import shutil
+from datetime import datetime, timedelta
+from typing import Any
+
+from studyml.database.connection import Connection, advisory_lock
+from studyml.database.predictions import drop_abandoned_builds, drop_old_partitions
+from studyml.errors import ArtifactError
+from studyml.registry.bundle import BUILDING, remove, verify
+from studyml.registry.versions import Version, list_versions
+from studyml.settings import Settings
+from studyml.steps.observe import observe
+from studyml.steps.opening import own_database
+
+_logger = logging.getLogger("studyml")
+
+#: Builds of processes that were killed are kept so long, for a look.
+_LEFTOVER_AFTER = timedelta(days=1)
+_SERVING = ("champion", "challenger", "awaiting_approval", "quarantined")
+
+
+def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str, Any]:
+    """Do the upkeep and return what was found and removed; raises ArtifactError where a kept version is damaged.
+
+    Kept are versions in use, every version that ever served, and the ``keep_versions`` newest others.
+    """
+    labels = observe(settings, as_of=as_of, now=now, compare_all=True)
+    with own_database(settings) as connection, advisory_lock(connection, "registry"):
+        versions = [version for version in list_versions(connection) if version.manifest_sha256]
+        served = _ever_served(connection)
+        surplus = _surplus(versions, served, settings.keep_versions)
+        pruned = [version.version for version in surplus if remove(settings.artifact_root, version.version)]
+        builds = drop_abandoned_builds(connection, started_before=now - _LEFTOVER_AFTER)
+        oldest = as_of - timedelta(days=settings.prediction_retention_days)
+        nights = drop_old_partitions(connection, before=oldest, lock_timeout_seconds=settings.lock_timeout_seconds)
+        connection.commit()
+        leftovers = _remove_leftovers(settings, now)
+        kept = [version for version in versions if version not in surplus]
+        damaged = _damaged(settings, kept)
+    result = {
+        "labels": labels,
+        "verified": len(kept) - len(damaged),
+        "pruned_versions": pruned,
+        "dropped_nights": nights,
+        "dropped_builds": [*builds, *leftovers],
+    }
+    _logger.info("maintenance: %s", result)
+    if damaged:
+        raise ArtifactError(f"{len(damaged)} kept versions are damaged: {' '.join(damaged)}")
+    return result
+
+
+def _ever_served(connection: Connection) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT to_version FROM studyml.deployments")
+        return {str(version) for (version,) in cursor.fetchall()}
+
+
+def _surplus(versions: list[Version], served: set[str], keep: int) -> list[Version]:
+    others = [each for each in versions if each.status not in _SERVING and each.version not in served]
+    return others[keep:]
+
+
+def _damaged(settings: Settings, versions: list[Version]) -> list[str]:
+    found = []
+    for version in versions:
+        try:
+            verify(settings.artifact_root / version.version, version.manifest_sha256 or "")
+        except ArtifactError as error:
+            found.append(str(error))
+    return found
+
+
+def _remove_leftovers(settings: Settings, now: datetime) -> list[str]:
+    removed = []
+    for folder in (settings.artifact_root / BUILDING).glob("*"):
+        if folder.is_dir() and folder.stat().st_mtime < (now - _LEFTOVER_AFTER).timestamp():
+            shutil.rmtree(folder)
+            removed.append(folder.name)
+    return removed

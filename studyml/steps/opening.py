@@ -1,0 +1,33 @@
+"""How every step opens what it works on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from studyml.database.connection import Connection, connect
+from studyml.database.schema import require_schema
+from studyml.database.source import read_consistently, require_source
+from studyml.settings import Settings
+
+Result = TypeVar("Result")
+
+
+@contextmanager
+def own_database(settings: Settings) -> Iterator[Connection]:
+    """A connection to our own database, migrated to exactly this code's revision.
+
+    Raises DatabaseError where it cannot be reached, SchemaError where it is not migrated.
+    """
+    with connect(settings.database, statement_timeout_seconds=settings.statement_timeout_seconds) as connection:
+        require_schema(connection)
+        yield connection
+
+
+def read_source(settings: Settings, work: Callable[[Connection], Result]) -> Result:
+    """Read the study app's tables in one consistent transaction; raises SourceError where they are missing."""
+
+    def checked(connection: Connection) -> Result:
+        require_source(connection, settings.source_schema)
+        return work(connection)
+
+    return read_consistently(settings.source, settings.source_timezone, settings.statement_timeout_seconds, checked)

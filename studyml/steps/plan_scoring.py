@@ -1,0 +1,72 @@
+"""Plan a night's scoring: which version serves, which sessions are planned, in which ranges they are scored."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studyml.contract import STUDY_SESSIONS
+from studyml.database.connection import Connection
+from studyml.database.nights import is_replay
+from studyml.database.predictions import open_scoring_run
+from studyml.database.source import read_sessions
+from studyml.errors import RegistryError
+from studyml.frame import Frame
+from studyml.monitoring.ledger import sessions_with_outcome
+from studyml.registry.versions import Version, champion, champion_at
+from studyml.settings import Settings
+from studyml.steps.opening import own_database, read_source
+
+_logger = logging.getLogger("studyml")
+_IDS = tuple(each for each in STUDY_SESSIONS if each.name in ("id", "session_date"))
+
+
+def plan_scoring(settings: Settings, *, as_of: datetime, now: datetime, dag_run_id: str | None = None) -> dict[str, Any]:
+    """Open a scoring run and return its id and the closed id ranges [first, last] to score.
+
+    No range where nothing is planned. Raises RegistryError where no version serves at ``as_of``.
+    """
+    with own_database(settings) as connection:
+        version = serving_version(connection, as_of)
+        window = scoring_window(settings, as_of)
+        found = read_source(
+            settings,
+            lambda source: read_sessions(
+                source, settings.source_schema, {}, after=window[0], through=window[1], columns=_IDS
+            ),
+        )
+        ids = found["id"].astype(np.int64)[planned_rows(settings, connection, found, as_of)]
+        run_id = open_scoring_run(
+            connection, as_of=as_of, versions=[version.version], planned=len(ids), now=now, dag_run_id=dag_run_id
+        )
+        connection.commit()
+    _logger.info("%d planned sessions, %s serves", len(ids), version.version)
+    return {"scoring_run_id": run_id, "ranges": _ranges(ids, settings.scoring_range_sessions)}
+
+
+def serving_version(connection: Connection, as_of: datetime) -> Version:
+    """The champion, in a replay that of its time; raises RegistryError where there is none."""
+    found = champion_at(connection, as_of) if is_replay(connection, as_of) else champion(connection)
+    if found is None:
+        raise RegistryError(f"no version serves at {as_of.isoformat()}: run 'studyml retrain', the first publishes one.")
+    return found
+
+
+def scoring_window(settings: Settings, as_of: datetime) -> tuple[datetime, datetime]:
+    """(after, through): planned sessions are dated in this window (design section 2)."""
+    return as_of - timedelta(days=settings.scoring_grace_days), as_of + timedelta(days=settings.scoring_horizon_days)
+
+
+def planned_rows(settings: Settings, connection: Connection, sessions: Frame, as_of: datetime) -> NDArray[np.bool_]:
+    """Mask [n] of the sessions in the window that count as planned: those without an outcome at ``as_of``.
+
+    Sessions dated after ``as_of`` never have one by then, whatever their row holds by now.
+    """
+    done = sessions_with_outcome(connection, after=scoring_window(settings, as_of)[0], as_of=as_of)
+    return ~np.isin(sessions["id"], done)
+
+
+def _ranges(ids: NDArray[np.int64], size: int) -> list[list[int]]:
+    return [[int(ids[at]), int(ids[min(at + size, len(ids)) - 1])] for at in range(0, len(ids), size)]

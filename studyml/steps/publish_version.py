@@ -1,0 +1,90 @@
+"""Publish a judged candidate and promote it, or keep the champion; without one, publish the fallback."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from studyml.database.connection import Connection, advisory_lock
+from studyml.registry.bundle import build_folder, publish
+from studyml.registry.retraining import CONSUMING, RetrainingRun, decide, find_run
+from studyml.registry.versions import Version, champion, commit_artifact, find, promote, reject
+from studyml.settings import Settings
+from studyml.steps.evaluate_candidate import judge_candidate
+from studyml.steps.fallback import build_fallback
+from studyml.steps.opening import own_database
+
+_logger = logging.getLogger("studyml")
+ACTOR = "studyml"
+
+
+def publish_version(settings: Settings, *, retraining_run_id: int, now: datetime) -> dict[str, Any]:
+    """Decide the run: ``promoted``, ``rejected`` (the champion stays) or ``fallback``; return decision, version, reasons.
+
+    One publisher at a time; where the champion changed since the candidate was judged, it is judged again. Run
+    again after a crash it ends in the same decision.
+    """
+    with own_database(settings) as connection, advisory_lock(connection, "registry"):
+        run = find_run(connection, retraining_run_id)
+        if run.decision not in CONSUMING:
+            _decide(settings, connection, run, now)
+            run = find_run(connection, retraining_run_id)
+    _logger.info("%s: %s", run.decision, "; ".join(run.reasons))
+    promoted = run.decision in ("promoted", "fallback")
+    return {"decision": run.decision, "version": run.version, "promoted": promoted, "reasons": run.reasons}
+
+
+def _decide(settings: Settings, connection: Connection, run: RetrainingRun, now: datetime) -> None:
+    present = champion(connection)
+    candidate = None if run.version is None else find(connection, run.version)
+    reasons = [f"no network is trained on fewer than {run.labels_needed} labels"]
+    if candidate is not None and not candidate.is_fallback:
+        gates = _gates(settings, connection, candidate, present)
+        failed = [str(gate["reason"]) for gate in gates if not gate["passed"]]
+        if not failed:
+            _promote(settings, connection, run, candidate.version, present, now, [str(gate["reason"]) for gate in gates])
+            return
+        _reject(settings, connection, candidate.version)
+        reasons = failed
+    if present is None:
+        version, why = build_fallback(settings, connection, run, candidate, now)
+        _promote(settings, connection, run, version, None, now, [why, *reasons], decision="fallback")
+        return
+    decide(connection, run.id, "rejected", [*reasons, f"{present.version} stays champion"], now)
+    connection.commit()
+
+
+def _gates(
+    settings: Settings, connection: Connection, candidate: Version, present: Version | None
+) -> list[dict[str, Any]]:
+    judged_against = candidate.metrics.get("champion_version")
+    building = build_folder(settings.artifact_root, candidate.version).is_dir()
+    if candidate.gates and (judged_against == (present.version if present else None) or not building):
+        return candidate.gates
+    return [each.to_json() for each in judge_candidate(settings, connection, candidate, present)]
+
+
+def _promote(
+    settings: Settings,
+    connection: Connection,
+    run: RetrainingRun,
+    version: str,
+    present: Version | None,
+    now: datetime,
+    reasons: list[str],
+    decision: str = "promoted",
+) -> None:
+    folder, manifest_sha256 = publish(settings.artifact_root, version)
+    commit_artifact(connection, version, manifest_sha256=manifest_sha256, artifact_uri=folder.resolve().as_uri())
+    replacing = None if present is None else present.version
+    promote(connection, version, replacing=replacing, as_of=run.as_of, now=now, actor=ACTOR, reason=reasons[0])
+    decide(connection, run.id, decision, reasons, now)
+    connection.commit()
+
+
+def _reject(settings: Settings, connection: Connection, version: str) -> None:
+    if (build_folder(settings.artifact_root, version) / "metadata.json").is_file() or (
+        settings.artifact_root / version
+    ).is_dir():
+        folder, manifest_sha256 = publish(settings.artifact_root, version)
+        commit_artifact(connection, version, manifest_sha256=manifest_sha256, artifact_uri=folder.resolve().as_uri())
+    reject(connection, version)

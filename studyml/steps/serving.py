@@ -1,0 +1,42 @@
+"""A published version, verified and opened for predictions: the one path of scoring, gates and rollback."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from studyml.errors import ArtifactError, RegistryError
+from studyml.features.encoder import Encoder
+from studyml.frame import Frame
+from studyml.registry.bundle import load_json, verify
+from studyml.registry.versions import Version
+from studyml.scoring.predictor import Output, Predictions, open_network, predict
+from studyml.settings import Settings
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A version's encoder, network and output rules."""
+
+    version: str
+    encoder: Encoder
+    network: Any
+    output: Output
+
+    def predict(self, frame: Frame) -> Predictions:
+        """Hours and interval of each row of an assembled frame."""
+        return predict(self.network, self.encoder.encode(frame), self.output)
+
+
+def open_version(settings: Settings, version: Version) -> ServedModel:
+    """Verify a version's folder against the registry, then load it; raises ArtifactError before anything is loaded."""
+    if version.manifest_sha256 is None:
+        raise RegistryError(f"version {version.version} was never published: make another version champion.")
+    folder = settings.artifact_root / version.version
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"the folder of version {version.version} is missing from {settings.artifact_root}: restore it from a backup or"
+            " check STUDYML_ARTIFACT_ROOT."
+        )
+    verify(folder, version.manifest_sha256)
+    stored = load_json(folder / "features.json")
+    encoder, output = Encoder.from_json(stored["features"]), Output.from_json(stored["output"])
+    return ServedModel(version.version, encoder, open_network(folder / "model.onnx"), output)

@@ -1,0 +1,177 @@
+"""Whole runs through Airflow's scheduling decisions and task runner, with stand-ins for the steps."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from sqlalchemy import select
+
+from stand_ins import AS_OF, Lived
+from studyml.errors import TrainingError
+
+Live = Callable[..., Lived]
+SENTENCE = "No network can be trained on 3 labelled sessions: load more."
+
+# step that fails -> does the night publish predictions, and does it count as finished
+FAILURES = {
+    "start_night": (False, False),
+    "observe": (True, False),
+    "monitor": (True, False),
+    "notify": (True, False),
+    "check_retraining": (True, True),
+    "train_candidate": (True, True),
+    "evaluate_candidate": (True, True),
+    "publish_version": (True, True),
+    "plan_scoring": (False, False),
+    "score_range": (False, False),
+    "publish_predictions": (False, False),
+    "finish_night": (True, False),
+}
+
+
+def champion_events(run_id: str) -> list[dict[str, Any]]:
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        query = select(AssetEvent.extra).where(AssetEvent.source_run_id == run_id)
+        return [dict(extra) for extra in session.scalars(query)]
+
+
+def test_a_night_with_a_promotion(live: Live, steps: dict[str, Mock]) -> None:
+    lived = live("studyml_nightly")
+    assert lived.state == "success"
+    assert {state for states in lived.tasks.values() for state in states} == {"success"}
+    assert champion_events(lived.run_id) == [{"version": "v_20260301_010000"}]
+    assert steps["start_night"].call_args.kwargs["dag_run_id"] == lived.run_id
+    assert {step.call_args.kwargs["as_of"] for step in (steps["observe"], steps["plan_scoring"])} == {AS_OF}
+    ranges = sorted((call.kwargs["first_id"], call.kwargs["last_id"]) for call in steps["score_range"].call_args_list)
+    assert ranges == [(1, 50), (51, 99)]
+    assert steps["publish_predictions"].call_args.kwargs["scoring_run_id"] == 3
+    steps["report_failure"].assert_not_called()
+
+
+@pytest.mark.parametrize("step", FAILURES)
+def test_a_night_in_which_a_step_fails(step: str, live: Live, steps: dict[str, Mock]) -> None:
+    steps[step].side_effect = TrainingError(SENTENCE)
+    published, finished = FAILURES[step]
+    lived = live("studyml_nightly")
+    assert lived.state == "failed"
+    assert (lived.tasks["score.publish"] == ["success"]) == published
+    assert (lived.tasks["finish"] == ["success"]) == finished
+    # The one failure is told, and nothing fails because of it: what depends on it does not start.
+    failed = [task_id for task_id, states in lived.tasks.items() for state in states if state == "failed"]
+    assert len(set(failed)) == 1
+    assert {call.kwargs["error"] for call in steps["report_failure"].call_args_list} == {SENTENCE}
+    assert [call.kwargs["task_id"] for call in steps["report_failure"].call_args_list] == failed
+    # A champion that was promoted and has predicted is announced, whatever else was wrong.
+    assert len(champion_events(lived.run_id)) == (step in {"notify", "finish_night"})
+
+
+def test_nothing_runs_in_a_night_that_could_not_start(live: Live, steps: dict[str, Mock]) -> None:
+    steps["start_night"].side_effect = TrainingError(SENTENCE)
+    lived = live("studyml_nightly")
+    called = {name for name, step in steps.items() if step.called}
+    assert called == {"start_night", "report_failure"}
+    states = {state for task_id, states in lived.tasks.items() if task_id != "start_night" for state in states}
+    assert states == {"upstream_failed"}
+
+
+def test_a_retraining_that_is_not_due_is_skipped_and_the_night_is_a_success(live: Live, steps: dict[str, Mock]) -> None:
+    steps["check_retraining"].return_value = None
+    lived = live("studyml_nightly")
+    assert lived.state == "success"
+    skipped = {task_id for task_id, states in lived.tasks.items() if states == ["skipped"]}
+    assert skipped == {"retrain.train", "retrain.evaluate", "retrain.publish", "announce"}
+    assert lived.tasks["finish"] == ["success"]
+    assert steps["score_range"].call_count == 2
+
+
+def test_a_rejected_candidate_is_no_failure_and_announces_nothing(live: Live, steps: dict[str, Mock]) -> None:
+    steps["evaluate_candidate"].return_value = False
+    steps["publish_version"].return_value = {"decision": "rejected", "version": "v_1", "promoted": False}
+    lived = live("studyml_nightly")
+    assert lived.state == "success"
+    assert lived.tasks["retrain.publish"] == ["success"]
+    assert lived.tasks["announce"] == ["skipped"]
+    assert champion_events(lived.run_id) == []
+
+
+def test_a_night_with_nothing_planned_is_published_empty(live: Live, steps: dict[str, Mock]) -> None:
+    steps["plan_scoring"].return_value = {"scoring_run_id": 4, "ranges": []}
+    lived = live("studyml_nightly")
+    assert lived.state == "success"
+    assert lived.tasks["score.score"] == ["skipped"]
+    steps["score_range"].assert_not_called()
+    assert steps["publish_predictions"].call_args.kwargs["scoring_run_id"] == 4
+    assert lived.tasks["finish"] == ["success"]
+
+
+def test_a_night_lives_the_instant_of_its_param(live: Live, steps: dict[str, Mock]) -> None:
+    assert live("studyml_nightly", as_of="2025-12-24T02:00:00+01:00").state == "success"
+    given = {step.call_args.kwargs["as_of"].isoformat() for step in steps.values() if "as_of" in str(step.call_args)}
+    assert given == {"2025-12-24T01:00:00+00:00"}
+
+
+def test_retraining_by_hand_hands_its_params_on(live: Live, steps: dict[str, Mock]) -> None:
+    lived = live("studyml_retrain", reason="new topics", force=True)
+    assert lived.state == "success"
+    asked = steps["check_retraining"].call_args.kwargs
+    assert (asked["reason"], asked["force"], asked["as_of"], asked["dag_run_id"]) == (
+        "new topics", True, AS_OF, lived.run_id
+    )  # fmt: skip
+    steps["observe"].assert_called_once()
+    assert champion_events(lived.run_id) == [{"version": "v_20260301_010000"}]
+
+
+def test_retraining_by_hand_that_fails_is_a_failed_run(live: Live, steps: dict[str, Mock]) -> None:
+    steps["train_candidate"].side_effect = TrainingError(SENTENCE)
+    assert live("studyml_retrain").state == "failed"
+
+
+def test_scoring_by_hand_predicts_the_newest_night_also_again(live: Live, steps: dict[str, Mock]) -> None:
+    steps["already_scored"].return_value = True
+    assert live("studyml_score").state == "success"
+    assert steps["plan_scoring"].call_args.kwargs["as_of"] == AS_OF
+    steps["publish_predictions"].assert_called_once()
+
+
+def test_scoring_before_the_first_night_has_nothing_to_do(live: Live, steps: dict[str, Mock]) -> None:
+    steps["newest_night"].return_value = None
+    lived = live("studyml_score")
+    assert lived.state == "success"
+    assert lived.tasks["score.publish"] == ["skipped"]
+    steps["plan_scoring"].assert_not_called()
+
+
+@pytest.mark.parametrize(
+    ("triggered", "scored", "night"), [(True, True, None), (True, False, AS_OF), (False, True, AS_OF)]
+)
+def test_a_promotion_within_a_night_leaves_nothing_to_score(
+    triggered: bool, scored: bool, night: datetime | None, dag_bag: DagBag, steps: dict[str, Mock],
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO", "studyml")
+    steps["already_scored"].return_value = scored
+    choose = dag_bag.dags["studyml_score"].get_task("choose").python_callable
+    context = {"params": {"as_of": None}, "triggering_asset_events": {"champion": ["event"]} if triggered else {}}
+    monkeypatch.setitem(choose.__globals__, "get_current_context", lambda: context)
+    monkeypatch.setitem(choose.__globals__, "load_settings", lambda: None)
+    assert choose() == (night.isoformat() if night else None)
+    assert ("already has the predictions of the present champion" in caplog.text) == (night is None)
+
+
+def test_a_search_runs_each_trial_and_chooses_among_them(live: Live, steps: dict[str, Mock]) -> None:
+    assert live("studyml_tune", trials=2, seed=7).state == "success"
+    asked = steps["plan_trials"].call_args.kwargs
+    assert (asked["trials"], asked["seed"]) == (2, 7)
+    assert sorted(call.kwargs["trial_id"] for call in steps["run_trial"].call_args_list) == [11, 12]
+    assert steps["choose_best"].call_args.kwargs["search_id"] == 5
+
+
+def test_maintenance(live: Live, steps: dict[str, Mock]) -> None:
+    assert live("studyml_maintenance").state == "success"
+    assert steps["maintain"].call_args.kwargs["as_of"] == AS_OF

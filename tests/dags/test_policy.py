@@ -1,0 +1,132 @@
+"""Rules that every DAG keeps, and what reading the DAG files may not do."""
+
+import ast
+import json
+import re
+import shlex
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import ParamValidationError
+
+from airflow_environment import DAGS, PLUGINS
+from studyml_airflow.defaults import RetryWhatTimeMends, as_of_param
+from studyml_airflow.notifier import FailureNotifier
+
+IDS = ["studyml_maintenance", "studyml_nightly", "studyml_retrain", "studyml_score", "studyml_tune"]
+FILES = sorted(DAGS.glob("*.py")) + sorted(PLUGINS.rglob("*.py"))
+
+
+@pytest.fixture(params=IDS)
+def dag(request: pytest.FixtureRequest, dag_bag: DagBag) -> DAG:
+    return dag_bag.dags[request.param]
+
+
+def test_exactly_the_five_dags_are_there_and_none_fails_to_import(dag_bag: DagBag) -> None:
+    assert dag_bag.import_errors == {}
+    assert sorted(dag_bag.dags) == IDS
+
+
+def test_a_dag_has_one_run_at_a_time_and_no_catch_up(dag: DAG) -> None:
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+    assert {"studyml"} <= set(dag.tags)
+
+
+def test_the_page_of_a_dag_tells_the_on_call_engineer_what_to_do(dag: DAG) -> None:
+    headings = re.findall(r"^## (.+)$", dag.doc_md or "", flags=re.MULTILINE)
+    assert headings == ["What", "When", "Params", "Example", "When it fails"]
+    documented = re.findall(r"^- `(\w+)`:", dag.doc_md or "", flags=re.MULTILINE)
+    assert sorted(documented) == sorted(dag.params)
+
+
+def test_the_example_of_a_dag_is_accepted_by_its_params(dag: DAG) -> None:
+    [command] = re.findall(r"^    (airflow dags trigger .+)$", dag.doc_md or "", flags=re.MULTILINE)
+    words = shlex.split(command)
+    assert words[3] == dag.dag_id
+    given = json.loads(words[5]) if len(words) > 4 else {}
+    for name, value in given.items():
+        dag.params.get_param(name).resolve(value)
+
+
+def test_every_task_has_owner_retries_timeout_and_notifier(dag: DAG) -> None:
+    for task in dag.tasks:
+        assert task.owner == "studyml", task.task_id
+        assert task.retries >= 1, task.task_id
+        assert task.retry_exponential_backoff > 1, task.task_id
+        assert isinstance(task.retry_policy, RetryWhatTimeMends), task.task_id
+        assert task.execution_timeout is not None, task.task_id
+        assert timedelta(0) < task.execution_timeout <= timedelta(hours=6), task.task_id
+        callbacks = task.on_failure_callback
+        callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+        assert any(isinstance(callback, FailureNotifier) for callback in callbacks), task.task_id
+
+
+@pytest.mark.parametrize("as_of", [None, "2026-03-01", "2026-03-01T01:00:00Z", "2026-03-01T01:00:00.000+01:00"])
+def test_the_param_as_of_accepts(as_of: str | None) -> None:
+    assert as_of_param("now").resolve(as_of) == as_of
+
+
+@pytest.mark.parametrize("as_of", ["yesterday", "01.03.2026", "", 20260301])
+def test_the_param_as_of_refuses(as_of: object) -> None:
+    with pytest.raises(ParamValidationError):
+        as_of_param("now").resolve(as_of)
+
+
+def imports_at_module_level(path: Path) -> set[str]:
+    """Return the top-level packages that a file imports when it is read (type checkers' imports aside)."""
+    roots: set[str] = set()
+    pending: list[ast.stmt] = list(ast.parse(path.read_text()).body)
+    for node in pending:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            roots.add((node.module or "").partition(".")[0])
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            pending.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
+    return roots
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_nothing_heavy_is_imported_when_a_file_is_read(path: Path) -> None:
+    allowed = set(sys.stdlib_module_names) | {"airflow", "studyml_airflow"}
+    assert imports_at_module_level(path) - allowed == set()
+
+
+READING = """
+import json, sys
+from airflow.sdk.execution_time import context
+def refuse(key, *rest, **more):
+    raise AssertionError(f"{key} was looked up while a DAG file was read")
+context._get_connection = context._get_variable = refuse
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+heavy = {"tensorflow", "keras", "pandas", "sklearn", "onnxruntime", "psycopg2", "studyml"} & set(sys.modules)
+slowest = max(one.duration.total_seconds() for one in bag.dagbag_stats)
+print(json.dumps({"errors": bag.import_errors, "heavy": sorted(heavy), "slowest": slowest}))
+"""
+
+
+def test_reading_the_dags_is_quick_and_asks_for_no_connection() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", READING, str(DAGS)], capture_output=True, text=True, timeout=120, check=True
+    )
+    read = json.loads(done.stdout.splitlines()[-1])
+    assert read["errors"] == {}
+    assert read["heavy"] == []
+    assert read["slowest"] < 1
+
+
+def test_airflow_does_not_load_the_package_as_loose_plugin_files() -> None:
+    from airflow.sdk._shared.module_loading import find_path_from_directory
+
+    found = [Path(path) for path in find_path_from_directory(str(PLUGINS), ".airflowignore", "glob")]
+    assert [path for path in found if path.parent.name == "studyml_airflow"] == []
