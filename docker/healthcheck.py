@@ -17,7 +17,8 @@ TIMEOUT_SECONDS = 8
 def fetch(url: str) -> dict[str, dict[str, str | None]]:
     """Get a JSON document; raise OSError when the address does not answer or answers with an error."""
     with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
-        return json.load(response)
+        answer: dict[str, dict[str, str | None]] = json.load(response)
+        return answer
 
 
 def problem_of_scheduler() -> str | None:

@@ -167,19 +167,25 @@ def commands(environment: Mapping[str, str]) -> list[list[str]]:
     ]  # fmt: skip
 
 
+def report(line: str) -> None:
+    """Write a line of progress at once, before the next command writes its own."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Prepare everything, in order."""
     environment = os.environ
     check_secrets(environment)
     prepare_server(environment)
-    print("databases and roles are ready", flush=True)
+    report("databases and roles are ready")
     # The commands below work as the owners: they need no superuser.
     child_environment = {key: value for key, value in environment.items() if key != "DATABASE_ADMIN_URL"}
     for command in commands(environment):
         shown = " ".join(command[:3])
         if subprocess.run(command, env=child_environment, check=False).returncode != 0:
             raise SetupError(f"'{shown}' failed: its own message is above.")
-    print("ready: check the source with 'studyml doctor', then unpause studyml_nightly in the UI", flush=True)
+    report("ready: check the source with 'studyml doctor', then unpause studyml_nightly in the UI")
 
 
 if __name__ == "__main__":

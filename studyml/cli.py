@@ -9,14 +9,14 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from studyml.errors import InputError, StudymlError
-from studyml.settings import Settings, load_settings
+from studyml.settings import load_settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +30,9 @@ app.add_typer(db_app, name="db")
 app.add_typer(versions_app, name="versions")
 app.add_typer(alerts_app, name="alerts")
 
-AsOf = Annotated[str | None, typer.Option("--as-of", help="Night to act for, ISO time, UTC unless it says; default: now.")]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Night to act for, ISO time, UTC unless it says; default: now.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 
 
@@ -58,7 +60,9 @@ def _moment(as_of: str | None, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(as_of)
     except ValueError:
-        raise InputError(f"--as-of '{as_of}' is not a time: write it as 2026-03-01 or 2026-03-01T01:00+00:00.") from None
+        raise InputError(
+            f"--as-of '{as_of}' is not a time: write it as 2026-03-01 or 2026-03-01T01:00+00:00."
+        ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
@@ -96,7 +100,9 @@ def db_upgrade() -> None:
 
 
 @app.command("load")
-def load_command(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the three CSV files.")]) -> None:
+def load_command(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the three CSV files.")],
+) -> None:
     """Load study logs from CSV files, all or nothing.  Example: studyml load exports/"""
     from studyml.steps.load import load
 
@@ -146,7 +152,7 @@ def simulate_command(
 
 @app.command("night")
 def night_command(as_of: AsOf = None, as_json: Json = False) -> None:
-    """Live one whole night: observe, judge, notify, retrain if due, score.  Example: studyml night --as-of 2026-03-01"""
+    """Live one night: observe, judge, notify, retrain if due, score.  Example: studyml night --as-of 2026-03-01"""
     from studyml.steps.night import night
 
     now = _now()
@@ -229,13 +235,13 @@ def tune_command(
 
     now = _now()
     settings = load_settings()
-    ids = plan_trials(settings, as_of=_moment(as_of, now), now=now, trials=trials, seed=seed)
-    for trial_id in ids:
+    planned = plan_trials(settings, as_of=_moment(as_of, now), now=now, trials=trials, seed=seed)
+    for each in planned:
         try:
-            run_trial(settings, trial_id=trial_id)
+            run_trial(settings, trial_id=each["trial_id"])
         except StudymlError as error:
-            _progress(f"trial {trial_id} failed: {error}")
-    best = choose_best(settings, trial_ids=ids)
+            _progress(f"trial {each['trial_id']} failed: {error}")
+    best = choose_best(settings, search_id=planned[0]["search_id"])
     _print_json(best) if as_json else print(f"best: {best['parameters']}, MAE {_hours(best['validation_mae'])}")
 
 
@@ -339,7 +345,7 @@ def alerts_list(
 
 @alerts_app.command("resolve")
 def alerts_resolve(incident: int, note: Annotated[str, typer.Option(help="What was done.")]) -> None:
-    """Close an incident by hand.  Example: studyml alerts resolve 3 --note "new term, retrained" """
+    """Close an incident by hand.  Example: studyml alerts resolve 3 --note retrained."""
     from studyml.alerting.incidents import resolve
     from studyml.steps.opening import own_database
 

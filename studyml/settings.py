@@ -100,13 +100,15 @@ class Settings(BaseSettings):
     @property
     def alert_addresses(self) -> tuple[str, ...]:
         """The addresses that page; each is a secret."""
-        return tuple(re.split(r"[\s,]+(?=[a-z0-9]+://)", self.alert_urls.get_secret_value().strip(" ,\n"))) if (
-            self.alert_urls.get_secret_value().strip()
-        ) else ()
+        return (
+            tuple(re.split(r"[\s,]+(?=[a-z0-9]+://)", self.alert_urls.get_secret_value().strip(" ,\n")))
+            if (self.alert_urls.get_secret_value().strip())
+            else ()
+        )
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Parse the environment, with ``overrides`` before it; raise SettingsError with one sentence naming the variable."""
+    """Parse the environment, with ``overrides`` before it; raise SettingsError naming the variable that is wrong."""
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]

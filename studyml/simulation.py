@@ -55,7 +55,7 @@ class Simulation:
 
 
 def simulate(plan: Simulation, end: datetime) -> dict[str, Rows]:
-    """The rows of the three import files: labelled sessions in the days up to ``end``, planned ones in the week after."""
+    """The rows of the three import files: labelled sessions up to ``end``, planned ones in the week after."""
     random = np.random.default_rng(plan.seed)
     students = _students(random, plan.students)
     topics = _topics(random)
@@ -97,7 +97,10 @@ def _sessions(
 ) -> Rows:
     count = plan.sessions + planned
     day = np.concatenate(
-        [np.sort(random.integers(0, plan.days, plan.sessions)), np.sort(random.integers(0, PLANNED_DAYS, planned)) + plan.days]
+        [
+            np.sort(random.integers(0, plan.days, plan.sessions)),
+            np.sort(random.integers(0, PLANNED_DAYS, planned)) + plan.days,
+        ]
     )
     student, topic = random.integers(0, len(students), count), random.integers(0, len(topics), count)
     focus, base = _take(students, "avg_focus_duration", student), _take(topics, "estimated_base_time", topic)
@@ -118,7 +121,10 @@ def _sessions(
             "student_id": int(student[row]) + 1,
             "topic_id": int(topic[row]) + 1,
             "session_date": (
-                start + timedelta(days=int(day[row]), hours=TIMES_OF_DAY[levels["time_of_day"][row]], minutes=int(minute[row]))
+                start
+                + timedelta(
+                    days=int(day[row]), hours=TIMES_OF_DAY[levels["time_of_day"][row]], minutes=int(minute[row])
+                )
             ).isoformat(),
             "actual_duration": f"{actual[row]:.2f}" if row < plan.sessions else "",
             "time_of_day": levels["time_of_day"][row],
@@ -150,4 +156,6 @@ def write_csv(rows: dict[str, Rows], directory: Path) -> None:
                 writer.writeheader()
                 writer.writerows(rows[table])
     except OSError as error:
-        raise InputError(f"{directory} cannot be written ({error.strerror}): choose another folder for --out.") from None
+        raise InputError(
+            f"{directory} cannot be written ({error.strerror}): choose another folder for --out."
+        ) from None

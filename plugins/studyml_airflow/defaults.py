@@ -18,7 +18,7 @@ STEP_TIMEOUT = timedelta(minutes=30)
 TRAINING_TIMEOUT = timedelta(hours=3)
 MAINTENANCE_TIMEOUT = timedelta(hours=2)
 
-AS_OF_PATTERN = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+AS_OF_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\S+)?$"
 
 
 class RetryWhatTimeMends(RetryPolicy):

@@ -11,7 +11,9 @@ from studyml.errors import RegistryError
 
 DEGRADED, TASK_FAILED = "degraded", "task_failed"
 
-_COLUMNS = "id, kind, severity, status, title, model_version, opened_as_of, opened_at, updated_as_of, resolved_as_of, figures"
+_COLUMNS = (
+    "id, kind, severity, status, title, model_version, opened_as_of, opened_at, updated_as_of, resolved_as_of, figures"
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def open_incident(
     as_of: datetime,
     now: datetime,
 ) -> tuple[int, bool]:
-    """Open an incident, or update the open one of this kind; return its id and whether it is new. The caller commits."""
+    """Open an incident, or update the open one of its kind; return its id and whether it is new. The caller commits."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO studyml.incidents (kind, severity, status, title, model_version, opened_as_of, opened_at,"

@@ -24,7 +24,8 @@ def degraded_message(
     lines = [
         f"The study time predictions of the last {window_days} days are off by {rolling_mae:.2f} h on average.",
         "",
-        f"MAE       {rolling_mae:.3f} h over {n} outcomes ({rolling_mae / baseline_mae:.2f} x the baseline of {baseline_mae:.2f} h)",
+        f"MAE       {rolling_mae:.3f} h over {n} outcomes"
+        f" ({rolling_mae / baseline_mae:.2f} x the baseline of {baseline_mae:.2f} h)",
         f"Limit     {threshold:.3f} h (the guide's rule)",
         f"RMSE      {rolling_rmse:.3f} h",
         f"Version   {version}, expected MAE {expected}",

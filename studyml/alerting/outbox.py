@@ -128,7 +128,8 @@ def _mark(connection: Connection, item: _Item, delivered: bool, now: datetime) -
 def _rest(connection: Connection) -> tuple[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'dead') FROM studyml.deliveries"
+            "SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'dead')"
+            " FROM studyml.deliveries"
         )
         pending, dead = cursor.fetchone() or (0, 0)
     connection.rollback()

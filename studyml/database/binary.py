@@ -61,7 +61,9 @@ def encode_text_array(values: Sequence[str]) -> bytes:
     if not values:
         return bytes(8) + text_oid
     items = b"".join(len(item.encode()).to_bytes(4, "big") + item.encode() for item in values)
-    return (1).to_bytes(4, "big") + bytes(4) + text_oid + len(values).to_bytes(4, "big") + (1).to_bytes(4, "big") + items
+    return (
+        (1).to_bytes(4, "big") + bytes(4) + text_oid + len(values).to_bytes(4, "big") + (1).to_bytes(4, "big") + items
+    )
 
 
 def encode(columns: Mapping[str, "NDArray[np.generic] | bytes | None"], size: int) -> bytes:

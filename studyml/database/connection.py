@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from studyml.errors import DatabaseError, LockBusyError, SchemaError, SourceError, StudymlError
 
-__all__ = ["Connection", "connect", "advisory_lock", "describe", "translate"]
+__all__ = ["Connection", "advisory_lock", "connect", "describe", "translate"]
 
 CONNECT_TIMEOUT_SECONDS = 10
 _LOCK_NAMESPACE = 0x5374_7564
@@ -99,7 +99,9 @@ def translate(url: str, error: psycopg2.Error) -> StudymlError:
     if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn):
         return SourceError(f"the database at {place} lacks something the data contract names: {words}.")
     if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-        return DatabaseError(f"the database user may not do this at {place} ({words}): grant it, see docs/operations.md.")
+        return DatabaseError(
+            f"the database user may not do this at {place} ({words}): grant it, see docs/operations.md."
+        )
     if isinstance(error, psycopg2.errors.LockNotAvailable):
         return LockBusyError(f"a table at {place} stayed locked by readers ({words}): run this again when they end.")
     if isinstance(error, psycopg2.errors.QueryCanceled):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psycopg2
@@ -66,7 +67,9 @@ def read_header(directory: Path, table: str) -> tuple[list[str], int]:
     """The header of ``table``.csv and the bytes it takes; raises InputError naming a missing file or column."""
     path = directory / f"{table}.csv"
     if not path.is_file():
-        raise InputError(f"{path} does not exist: the folder must hold students.csv, topics.csv and study_sessions.csv.")
+        raise InputError(
+            f"{path} does not exist: the folder must hold students.csv, topics.csv and study_sessions.csv."
+        )
     with path.open("rb") as file:
         line = file.readline()
     try:
@@ -92,14 +95,17 @@ def stage_file(connection: Connection, directory: Path, table: str, progress: Pr
     path = directory / f"{table}.csv"
     known = {column.header: column for column in all_columns(table)}
     fields = [
-        sql.SQL("{} " + (sql_type(known[name]) if name in known else "text")).format(sql.Identifier(_target(known, name)))
+        sql.SQL("{} " + (sql_type(known[name]) if name in known else "text")).format(
+            sql.Identifier(_target(known, name))
+        )
         for name in names
     ]
     staging = sql.Identifier(f"staged_{table}")
     with connection.cursor() as cursor:
         cursor.execute(
-            sql.SQL("CREATE TEMP TABLE {} (file_line bigint GENERATED ALWAYS AS IDENTITY (START 2), {}) ON COMMIT DROP")
-            .format(staging, sql.SQL(", ").join(fields))
+            sql.SQL(
+                "CREATE TEMP TABLE {} (file_line bigint GENERATED ALWAYS AS IDENTITY (START 2), {}) ON COMMIT DROP"
+            ).format(staging, sql.SQL(", ").join(fields))
         )
         quoted = sql.SQL(", ").join(sql.Identifier(_target(known, name)) for name in names)
         copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FORCE_NULL ({}), ENCODING 'UTF8')").format(
@@ -129,7 +135,8 @@ def _unreadable(file: str, known: dict[str, Column], error: psycopg2.Error) -> s
     if place and place[2]:
         wanted = next((words for kind, words in _TYPE_WORDS.items() if kind in str(error)), "usable")
         value = (place[3] or "")[:60]
-        return f"{file} line {line}: {headers.get(place[2], place[2])} '{value}' is not {wanted}: correct it and load again."
+        header = headers.get(place[2], place[2])
+        return f"{file} line {line}: {header} '{value}' is not {wanted}: correct it and load again."
     words = (error.diag.message_primary or "cannot be read").rstrip(".")
     return f"{file} line {line}: {words}: correct the file and load again."
 
@@ -157,9 +164,9 @@ def refuse_rows(connection: Connection, schema: str, table: str, now: datetime) 
     refused: list[QuarantinedRow] = []
     for column in TABLES[table]:
         if column.required and column.name != "id":
-            refused += _take_out(connection, table, column, sql.SQL("{0} IS NULL"), lambda _, c=column: f"{c.header} is missing")
+            refused += _take_out(connection, table, column, sql.SQL("{0} IS NULL"), partial(_missing, column))
         elif column.kind == "number":
-            refused += _take_out(connection, table, column, _impossible(column), lambda v, c=column: impossible_reason(c, v))
+            refused += _take_out(connection, table, column, _impossible(column), partial(impossible_reason, column))
     if table == "study_sessions":
         limit = now + timedelta(hours=LABEL_FUTURE_HOURS)
         label = next(column for column in TABLES[table] if column.name == "actual_duration")
@@ -170,6 +177,10 @@ def refuse_rows(connection: Connection, schema: str, table: str, now: datetime) 
             column = next(each for each in TABLES[table] if each.name == name)
             refused += _take_out(connection, table, column, _dangling(schema, target, connection), _dangles(target))
     return refused
+
+
+def _missing(column: Column, _: float) -> str:
+    return f"{column.header} is missing"
 
 
 def _impossible(column: Column) -> sql.SQL:
@@ -184,7 +195,8 @@ def _impossible(column: Column) -> sql.SQL:
 
 def _dangling(schema: str, target: str, connection: Connection) -> sql.SQL:
     condition = sql.SQL(
-        "NOT EXISTS (SELECT FROM {staged} t WHERE t.id = {{0}}) AND NOT EXISTS (SELECT FROM {stored} t WHERE t.id = {{0}})"
+        "NOT EXISTS (SELECT FROM {staged} t WHERE t.id = {{0}})"
+        " AND NOT EXISTS (SELECT FROM {stored} t WHERE t.id = {{0}})"
     ).format(staged=sql.Identifier(f"staged_{target}"), stored=sql.Identifier(schema, target))
     return sql.SQL(condition.as_string(connection))
 
@@ -199,9 +211,9 @@ def _take_out(
 ) -> list[QuarantinedRow]:
     personal = [each.name for each in OPTIONAL[table] if each.personal]
     name = sql.SQL("s.{}").format(sql.Identifier(column.name))
-    query = sql.SQL(
-        "DELETE FROM {} s WHERE {} RETURNING s.id, s.file_line, {}, to_jsonb(s) - %s::text[]"
-    ).format(sql.Identifier(f"staged_{table}"), condition.format(name), name)
+    query = sql.SQL("DELETE FROM {} s WHERE {} RETURNING s.id, s.file_line, {}, to_jsonb(s) - %s::text[]").format(
+        sql.Identifier(f"staged_{table}"), condition.format(name), name
+    )
     with connection.cursor() as cursor:
         cursor.execute(query, (["file_line", *personal],))
         return [

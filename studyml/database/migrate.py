@@ -27,7 +27,8 @@ def upgrade(url: str) -> list[str]:
         (has_schemas,) = cursor.fetchone() or (False,)
         if not (may_create or has_schemas):
             raise DatabaseError(
-                "the database user may not create the schemas studyml and analytics: create both and make it their owner."
+                "the database user may not create the schemas studyml and analytics: create both and make it their"
+                " owner."
             )
     address = sqlalchemy.make_url(url).set(drivername="postgresql+psycopg2")
     engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)

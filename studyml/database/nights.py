@@ -9,7 +9,8 @@ def newest_finished(connection: Connection) -> datetime | None:
     """as_of of the newest finished night."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT max(as_of) FROM studyml.nights WHERE finished_at IS NOT NULL")
-        return (cursor.fetchone() or (None,))[0]
+        newest: datetime | None = (cursor.fetchone() or (None,))[0]
+    return newest
 
 
 def is_replay(connection: Connection, as_of: datetime) -> bool:
@@ -18,7 +19,9 @@ def is_replay(connection: Connection, as_of: datetime) -> bool:
     return newest is not None and as_of < newest
 
 
-def begin_night(connection: Connection, as_of: datetime, *, replay: bool, now: datetime, dag_run_id: str | None) -> None:
+def begin_night(
+    connection: Connection, as_of: datetime, *, replay: bool, now: datetime, dag_run_id: str | None
+) -> None:
     """Record that the night runs; a finished one that is run again stays finished until it ends anew."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -39,6 +42,7 @@ def last_finished_at(connection: Connection) -> tuple[datetime, datetime] | None
     """(as_of, finished_at) of the night that finished last by the wall clock."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT as_of, finished_at FROM studyml.nights WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1"
+            "SELECT as_of, finished_at FROM studyml.nights WHERE finished_at IS NOT NULL"
+            " ORDER BY finished_at DESC LIMIT 1"
         )
         return cursor.fetchone()

@@ -49,7 +49,13 @@ class ScoringRun:
 
 
 def open_scoring_run(
-    connection: Connection, *, as_of: datetime, versions: Sequence[str], planned: int, now: datetime, dag_run_id: str | None
+    connection: Connection,
+    *,
+    as_of: datetime,
+    versions: Sequence[str],
+    planned: int,
+    now: datetime,
+    dag_run_id: str | None,
 ) -> int:
     """Record a scoring run and create its empty build table; return the run's id. The caller commits."""
     with connection.cursor() as cursor:
@@ -136,7 +142,8 @@ def publish(
             connection.rollback()
             time.sleep(min(0.5 * 2**attempt, 8))
     raise LockBusyError(
-        f"readers held studyml.predictions through {_SWAP_TRIES} tries: the night's old rows stay; run the scoring again."
+        f"readers held studyml.predictions through {_SWAP_TRIES} tries: the night's old rows stay; run the scoring"
+        " again."
     )
 
 
@@ -146,12 +153,15 @@ def _prepare(connection: Connection, run: ScoringRun) -> None:
         cursor.execute("SELECT to_regclass(%s)", (table.as_string(connection),))
         if (cursor.fetchone() or (None,))[0] is None:
             raise RegistryError(f"the rows of scoring run {run.id} are gone: start the scoring again from its plan.")
-        cursor.execute("SELECT count(*) FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'",
-                       (table.as_string(connection),))
+        cursor.execute(
+            "SELECT count(*) FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'",
+            (table.as_string(connection),),
+        )
         if not (cursor.fetchone() or (0,))[0]:
             cursor.execute(
                 sql.SQL(
-                    "ALTER TABLE {} ADD PRIMARY KEY (as_of, session_id, role), ADD CONSTRAINT of_this_night CHECK (as_of = {})"
+                    "ALTER TABLE {} ADD PRIMARY KEY (as_of, session_id, role),"
+                    " ADD CONSTRAINT of_this_night CHECK (as_of = {})"
                 ).format(table, sql.Literal(run.as_of))
             )
         cursor.execute(sql.SQL("SELECT count(*) FILTER (WHERE served) FROM {}").format(table))
@@ -160,8 +170,8 @@ def _prepare(connection: Connection, run: ScoringRun) -> None:
         refused = int((cursor.fetchone() or (0,))[0])
         if served + refused != run.planned:
             raise RegistryError(
-                f"scoring run {run.id} planned {run.planned} sessions but wrote {served} and refused {refused}: start the"
-                " scoring again from its plan."
+                f"scoring run {run.id} planned {run.planned} sessions but wrote {served} and refused {refused}:"
+                " start the scoring again from its plan."
             )
         cursor.execute(sql.SQL("ANALYZE {}").format(table))
     connection.commit()
@@ -200,8 +210,9 @@ def _record(
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM studyml.refused_sessions WHERE as_of = %s", (run.as_of,))
         cursor.execute(
-            sql.SQL("INSERT INTO studyml.refused_sessions (as_of, session_id, reason) SELECT %s, session_id, reason FROM {}")
-            .format(refused_table(run.id)),
+            sql.SQL(
+                "INSERT INTO studyml.refused_sessions (as_of, session_id, reason) SELECT %s, session_id, reason FROM {}"
+            ).format(refused_table(run.id)),
             (run.as_of,),
         )
         refused = cursor.rowcount
@@ -213,7 +224,8 @@ def _record(
         ) if subjects else None
         written = run.planned - refused
         cursor.execute(
-            "UPDATE studyml.scoring_runs SET status = 'complete', written = %s, refused = %s, finished_at = %s WHERE id = %s",
+            "UPDATE studyml.scoring_runs SET status = 'complete', written = %s, refused = %s, finished_at = %s"
+            " WHERE id = %s",
             (written, refused, now, run.id),
         )
     return written, refused
@@ -256,7 +268,8 @@ def newest_scored_night(connection: Connection) -> tuple[datetime, tuple[str, ..
     """(as_of, versions) of the newest night with complete predictions."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT as_of, versions FROM studyml.scoring_runs WHERE status = 'complete' ORDER BY as_of DESC, id DESC LIMIT 1"
+            "SELECT as_of, versions FROM studyml.scoring_runs WHERE status = 'complete'"
+            " ORDER BY as_of DESC, id DESC LIMIT 1"
         )
         row = cursor.fetchone()
     return None if row is None else (row[0], tuple(row[1]))

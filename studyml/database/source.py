@@ -150,11 +150,11 @@ def _read(
     table: str,
     columns: Sequence[Column],
     vocabularies: Vocabularies,
-    where: sql.Composable = sql.SQL("true"),
+    where: sql.Composable | None = None,
 ) -> Frame:
     expressions = [_expression(column, vocabularies) for column in columns]
     query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY id").format(
-        sql.SQL(", ").join(expressions), sql.Identifier(schema, table), where
+        sql.SQL(", ").join(expressions), sql.Identifier(schema, table), where or sql.SQL("true")
     )
     arrays = copy_out(connection, query, {column.name: _TYPES[column.kind] for column in columns})
     kept = {column.name: vocabularies[column.name] for column in columns if column.kind == "category"}
@@ -169,7 +169,8 @@ def _expression(column: Column, vocabularies: Vocabularies) -> sql.Composable:
         return sql.SQL("coalesce({}::timestamptz, '-infinity')").format(name)
     if column.kind == "category":
         return sql.SQL(
-            "CASE WHEN nullif({0}::text, '') IS NULL THEN {2} ELSE coalesce(array_position({1}, {0}::text) - 1, {3}) END"
+            "CASE WHEN nullif({0}::text, '') IS NULL THEN {2}"
+            " ELSE coalesce(array_position({1}, {0}::text) - 1, {3}) END"
         ).format(
             name,
             sql.SQL("{}::text[]").format(sql.Literal(list(vocabularies[column.name]))),

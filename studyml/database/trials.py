@@ -41,19 +41,23 @@ def plan_rows(
 
 def find_trial(connection: Connection, trial_id: int) -> Trial:
     """The trial; raises RegistryError where there is none."""
-    found = list_trials(connection, [trial_id])
+    found = _query(connection, "id = %s", trial_id)
     if not found:
         raise RegistryError(f"there is no trial {trial_id}: plan the search again.")
     return found[0]
 
 
-def list_trials(connection: Connection, trial_ids: list[int]) -> list[Trial]:
-    """The trials of these ids, in order."""
+def list_trials(connection: Connection, search_id: str) -> list[Trial]:
+    """The trials of a search, in order."""
+    return _query(connection, "search_id = %s", search_id)
+
+
+def _query(connection: Connection, condition: str, value: int | str) -> list[Trial]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, search_id, as_of, parameters, seed, status, validation_mae FROM studyml.tuning_trials"
-            " WHERE id = ANY(%s) ORDER BY id",
-            (trial_ids,),
+            f" WHERE {condition} ORDER BY id",
+            (value,),
         )
         return [Trial(*row) for row in cursor.fetchall()]
 

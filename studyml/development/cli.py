@@ -1,12 +1,12 @@
-"""``studyml dev``: what ``make run``, ``make up`` and ``make down`` call."""
+"""``studyml dev``: what ``make run``, ``make up`` and ``make down`` call.
+
+Imported by every ``studyml`` command, so each command here imports what it needs itself.
+"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from studyml.development import postgres
-from studyml.development.state import default_state_dir
 
 dev_app = typer.Typer(no_args_is_help=True, help="PostgreSQL and Airflow on this machine, for trying and developing.")
 postgres_app = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL of this checkout.")
@@ -55,6 +55,9 @@ def down(
 @postgres_app.command("start")
 def postgres_start() -> None:
     """Start PostgreSQL on 127.0.0.1 and leave it running."""
+    from studyml.development import postgres
+    from studyml.development.state import default_state_dir
+
     server = postgres.start(default_state_dir())
     postgres.keep(default_state_dir())
     typer.echo(f"PostgreSQL runs on {server.host}:{server.port}; its address with password: studyml dev postgres url")
@@ -63,6 +66,9 @@ def postgres_start() -> None:
 @postgres_app.command("stop")
 def postgres_stop() -> None:
     """Stop PostgreSQL."""
+    from studyml.development import postgres
+    from studyml.development.state import default_state_dir
+
     typer.echo("Stopped PostgreSQL." if postgres.stop(default_state_dir()) else "PostgreSQL was not running.")
 
 
@@ -71,4 +77,7 @@ def postgres_url(
     database: Annotated[str, typer.Option("--database", help="Name of the database.")] = "studyml",
 ) -> None:
     """Print the address of a database, password included."""
+    from studyml.development import postgres
+    from studyml.development.state import default_state_dir
+
     typer.echo(postgres.url(default_state_dir(), database))

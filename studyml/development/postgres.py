@@ -209,7 +209,7 @@ def _launch(home: Home, state_dir: Path, settings: Mapping[str, str]) -> int:
             home.run("pg_ctl", "start", *command)
             break
         except DevelopmentError as error:
-            if attempt + 1 == _START_ATTEMPTS:
+            if attempt + 1 == _START_ATTEMPTS or "shared memory" not in tail(home.log, 10):
                 last = tail(home.log, 1) or str(error)
                 raise DevelopmentError(f"The embedded PostgreSQL did not start ({last}): see {home.log}.") from error
             time.sleep(1)  # the backends of a killed server need a moment to notice and end

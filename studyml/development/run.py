@@ -69,7 +69,7 @@ class Session:
             notes.append(data_sources.fill(self.source, self.database_url, environment, self.progress.say))
 
     def settings(self, airflow_url: str | None = None) -> Settings:
-        """studyml's settings as the tasks have them."""
+        """Studyml's settings as the tasks have them."""
         return load_settings(
             database_url=self.database_url,
             source_url=self.database_url,

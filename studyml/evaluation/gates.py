@@ -51,7 +51,7 @@ class Holdout:
 
 
 def apply_gates(holdout: Holdout, *, parity_hours: float, seed: int) -> list[GateResult]:
-    """Every gate in order. ``holdout.predicted`` holds ``network``, ``median``, ``estimate`` and, if any, ``champion``."""
+    """Every gate in order, on the predictors ``network``, ``median``, ``estimate`` and, if any, ``champion``."""
     finite = _finite(holdout)
     results = [finite, _parity(parity_hours)]
     if not finite.passed:
@@ -84,15 +84,20 @@ def _finite(holdout: Holdout) -> GateResult:
 def _parity(parity_hours: float) -> GateResult:
     good = bool(parity_hours <= PARITY_LIMIT_HOURS)
     words = "agrees" if good else "does not agree"
-    reason = f"the ONNX export {words} with Keras (largest difference {parity_hours:.1e} h, limit {PARITY_LIMIT_HOURS:.0e} h)"
+    reason = (
+        f"the ONNX export {words} with Keras"
+        f" (largest difference {parity_hours:.1e} h, limit {PARITY_LIMIT_HOURS:.0e} h)"
+    )
     return GateResult("export_parity", good, reason, float(parity_hours), limit=PARITY_LIMIT_HOURS)
 
 
 def _not_worse(holdout: Holdout, reference: str, seed: int) -> GateResult:
     found = compare_predictors(holdout, "network", reference, seed)
     good = found.ratio <= 1 and found.upper_bound < BOUND_LIMIT
-    verb = ("is not worse than" if reference == "champion" else "beats") if good else (
-        "is worse than" if found.ratio > 1 else "may be worse than"
+    verb = (
+        ("is not worse than" if reference == "champion" else "beats")
+        if good
+        else ("is worse than" if found.ratio > 1 else "may be worse than")
     )
     reason = (
         f"the network {verb} {_WORDS[reference]} on {found.rows} holdout sessions:"

@@ -35,7 +35,11 @@ def groups_of(student_id: Integers, session_date: Integers) -> Integers:
     if students.max(initial=-1) + 1 >= MINIMUM_STUDENTS:
         return students.astype(np.int64)
     weeks = session_date // _WEEK_MICROSECONDS
-    return np.unique(np.column_stack([students, weeks - weeks.min()]), axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+    return (
+        np.unique(np.column_stack([students, weeks - weeks.min()]), axis=0, return_inverse=True)[1]
+        .ravel()
+        .astype(np.int64)
+    )
 
 
 def compare(errors: Floats, reference_errors: Floats, groups: Integers, *, seed: int) -> Comparison:

@@ -47,7 +47,8 @@ class Assembled:
 
 def any_of(reasons: Mapping[str, Mask], rows: int) -> Mask:
     """Rows [rows] for which any reason holds."""
-    return np.logical_or.reduce([np.zeros(rows, bool), *reasons.values()])
+    found: Mask = np.logical_or.reduce([np.zeros(rows, bool), *reasons.values()])
+    return found
 
 
 def assemble(sessions: Frame, students: Frame, topics: Frame) -> Assembled:

@@ -25,7 +25,7 @@ Matrix = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Input:
-    """One column of the network's input: (raw - mean) / scale, where raw is by ``kind``
+    """One column of the network's input: (raw - mean) / scale, where raw depends on ``kind``.
 
     ``number``: the feature, or ``fill`` where it is missing; ``missing``: 1 where it is missing, else 0;
     ``level``: 1 where the category is ``level``, else 0.

@@ -56,7 +56,7 @@ def build_network(inputs: int, recipe: Recipe) -> Any:
 
 
 def train(matrix: Matrix, hours: Floats, recipe: Recipe, progress: Progress | None = None) -> Trained:
-    """Fit on inputs [n, inputs] and labels [n] in hours, the last rows validating; the same seed gives the same network.
+    """Fit on inputs [n, inputs] and labels [n] in hours, the last rows validating; a seed gives always the same network.
 
     Rows must be ordered by time: the guide's validation_split takes the last ones, which are then the newest.
     Raises TrainingError where there is nothing to train on.
@@ -77,7 +77,9 @@ def train(matrix: Matrix, hours: Floats, recipe: Recipe, progress: Progress | No
     cut = rows - validation
     fitting = tf.data.Dataset.from_tensor_slices((matrix[:cut], labels[:cut])).cache()
     fitting = fitting.shuffle(min(cut, 100_000), seed=recipe.seed).batch(recipe.batch_size).prefetch(2)
-    validating = tf.data.Dataset.from_tensor_slices((matrix[cut:], labels[cut:])).batch(max(recipe.batch_size, 1024)).cache()
+    validating = (
+        tf.data.Dataset.from_tensor_slices((matrix[cut:], labels[cut:])).batch(max(recipe.batch_size, 1024)).cache()
+    )
     history = network.fit(
         fitting,
         validation_data=validating,
@@ -105,7 +107,9 @@ def _callbacks(recipe: Recipe, progress: Progress | None) -> list[Any]:
         tell = progress
         callbacks.append(
             keras.callbacks.LambdaCallback(
-                on_epoch_end=lambda epoch, logs: tell(epoch + 1, recipe.epochs, float((logs or {}).get("val_mae", np.nan)))
+                on_epoch_end=lambda epoch, logs: tell(
+                    epoch + 1, recipe.epochs, float((logs or {}).get("val_mae", np.nan))
+                )
             )
         )
     return callbacks
@@ -113,7 +117,10 @@ def _callbacks(recipe: Recipe, progress: Progress | None) -> list[Any]:
 
 def predict(trained: Trained, matrix: Matrix) -> Floats:
     """Hours [n] from inputs [n, inputs], straight from Keras, unclipped."""
-    blocks = [np.asarray(trained.network(block, training=False)) for block in np.array_split(matrix, max(1, len(matrix) // 8192))]
+    blocks = [
+        np.asarray(trained.network(block, training=False))
+        for block in np.array_split(matrix, max(1, len(matrix) // 8192))
+    ]
     return np.concatenate(blocks)[:, 0].astype(np.float64)
 
 

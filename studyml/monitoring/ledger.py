@@ -100,7 +100,13 @@ def _vanished(ids: Integers, recorded: Recorded, cutoff: int) -> list[Change]:
 
 
 def record_changes(
-    connection: Connection, changes: Sequence[Change], *, as_of: datetime, now: datetime, horizon_days: int, grace_days: int
+    connection: Connection,
+    changes: Sequence[Change],
+    *,
+    as_of: datetime,
+    now: datetime,
+    horizon_days: int,
+    grace_days: int,
 ) -> None:
     """Append the revisions in arrival order and copy the predictions that stood for them. The caller commits.
 
@@ -112,7 +118,8 @@ def record_changes(
     with connection.cursor() as cursor:
         execute_values(
             cursor,
-            "INSERT INTO studyml.outcomes (session_id, revision, session_date, actual_hours, observed_at, recorded_at) VALUES %s",
+            "INSERT INTO studyml.outcomes (session_id, revision, session_date, actual_hours, observed_at, recorded_at)"
+            " VALUES %s",
             [(c.session_id, c.revision, c.session_date, c.hours, as_of, now) for c in changes],
             page_size=5000,
         )

@@ -152,8 +152,8 @@ def stored_verdict(connection: Connection, as_of: datetime, scope: str = SERVED)
     """The verdict of a night as its columns, or None where the night was not judged."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT verdict, rolling_mae, rolling_rmse, n, baseline_mae, threshold, expected_mae, coverage, window_days,"
-            " reason FROM studyml.monitoring_runs WHERE as_of = %s AND scope = %s",
+            "SELECT verdict, rolling_mae, rolling_rmse, n, baseline_mae, threshold, expected_mae, coverage,"
+            " window_days, reason FROM studyml.monitoring_runs WHERE as_of = %s AND scope = %s",
             (as_of, scope),
         )
         row = cursor.fetchone()

@@ -22,7 +22,8 @@ def new_build(root: Path, version: str) -> Path:
         folder.mkdir(parents=True)
     except OSError as error:
         raise ArtifactError(
-            f"the artifact root {root} cannot be written ({error.strerror}): check STUDYML_ARTIFACT_ROOT and its permissions."
+            f"the artifact root {root} cannot be written ({error.strerror}): check STUDYML_ARTIFACT_ROOT and its"
+            " permissions."
         ) from None
     return folder
 
@@ -40,7 +41,9 @@ def build_folder(root: Path, version: str) -> Path:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document for people and programs: sorted keys, no NaN."""
-    path.write_text(json.dumps(document, indent=2, sort_keys=True, allow_nan=False, default=str) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(document, indent=2, sort_keys=True, allow_nan=False, default=str) + "\n", encoding="utf-8"
+    )
 
 
 def seal(folder: Path) -> str:
@@ -63,7 +66,9 @@ def publish(root: Path, version: str) -> tuple[Path, str]:
         try:
             os.rename(building, final)
         except OSError as error:
-            raise ArtifactError(f"{final} cannot be published ({error.strerror}): a folder of this name is in the way.") from None
+            raise ArtifactError(
+                f"{final} cannot be published ({error.strerror}): a folder of this name is in the way."
+            ) from None
         _flush(root)
         return final, manifest_sha256
     if not (final / MANIFEST).is_file():

@@ -58,7 +58,7 @@ def open_run(
     note: str,
     dag_run_id: str | None,
 ) -> int:
-    """Record a retraining that starts, or (``reason`` None) the decision to skip it; return its id. The caller commits."""
+    """Record a retraining that starts, or (``reason`` None) that it is skipped; return its id. The caller commits."""
     decision = None if reason else "skipped"
     with connection.cursor() as cursor:
         cursor.execute(

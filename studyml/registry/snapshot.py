@@ -37,7 +37,9 @@ def write_snapshot(root: Path, frame: Frame) -> str:
         table.to_parquet(temporary, index=False)
         os.replace(temporary, final)
     except OSError as error:
-        raise ArtifactError(f"the snapshot {final} cannot be written ({error.strerror}): check STUDYML_ARTIFACT_ROOT.") from None
+        raise ArtifactError(
+            f"the snapshot {final} cannot be written ({error.strerror}): check STUDYML_ARTIFACT_ROOT."
+        ) from None
     return sha256
 
 
@@ -81,4 +83,4 @@ def _readable(frame: Frame, name: str) -> object:
     vocabulary = frame.vocabularies[name]
     codes = frame[name].astype(np.int64)
     codes = np.where(codes == UNSEEN, len(vocabulary), np.where(codes == MISSING, -1, codes))
-    return pd.Categorical.from_codes(codes, categories=[*vocabulary, _UNSEEN_LEVEL])
+    return pd.Categorical.from_codes(codes.tolist(), categories=pd.Index([*vocabulary, _UNSEEN_LEVEL]))

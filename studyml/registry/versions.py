@@ -46,14 +46,14 @@ def reserve(
     now: datetime,
     dag_run_id: str | None,
 ) -> str:
-    """Insert a candidate under the first free name from ``now`` on, a second apart; return it. The caller commits."""
+    """Insert a candidate under the first free name from ``now`` on; return it. The caller commits."""
     moment = now
     with connection.cursor() as cursor:
         while True:
             version = f"v_{moment:%Y%m%d_%H%M%S}"
             cursor.execute(
-                "INSERT INTO studyml.model_versions (version, status, architecture, recipe, is_fallback, trained_at, as_of,"
-                " dag_run_id) VALUES (%s, 'candidate', %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                "INSERT INTO studyml.model_versions (version, status, architecture, recipe, is_fallback, trained_at,"
+                " as_of, dag_run_id) VALUES (%s, 'candidate', %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 (version, architecture, recipe, is_fallback, now, as_of, dag_run_id),
             )
             if cursor.rowcount:
@@ -134,7 +134,8 @@ def reject(connection: Connection, version: str) -> None:
     """Mark a candidate rejected. The caller commits."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE studyml.model_versions SET status = 'rejected' WHERE version = %s AND status = 'candidate'", (version,)
+            "UPDATE studyml.model_versions SET status = 'rejected' WHERE version = %s AND status = 'candidate'",
+            (version,),
         )
 
 
@@ -158,7 +159,8 @@ def promote(
         present = None if row is None else str(row[0])
         if present != replacing:
             raise RegistryError(
-                f"the champion changed from {replacing or 'none'} to {present or 'none'} while {version} was judged: judge it again."
+                f"the champion changed from {replacing or 'none'} to {present or 'none'} while {version} was judged:"
+                " judge it again."
             )
         cursor.execute("UPDATE studyml.model_versions SET status = 'retired' WHERE version = %s", (present,))
         cursor.execute(

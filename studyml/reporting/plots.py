@@ -39,7 +39,10 @@ def plot_predicted_actual(path: Path, actual: Floats, predicted: Floats, mae: fl
     axes.scatter(actual[finite], predicted[finite], s=14, alpha=0.6)
     words = "predictions are not finite" if mae is None else f"MAE {mae:.2f} h"
     axes.set(
-        xlabel="actual (hours)", ylabel="predicted (hours)", title=f"Holdout: {len(actual)} sessions, {words}",
-        xlim=(0, top), ylim=(0, top),
+        xlabel="actual (hours)",
+        ylabel="predicted (hours)",
+        title=f"Holdout: {len(actual)} sessions, {words}",
+        xlim=(0, top),
+        ylim=(0, top),
     )
     figure.savefig(path, dpi=120)

@@ -52,25 +52,28 @@ def open_network(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except (onnxruntime.capi.onnxruntime_pybind11_state.OnnxRuntimeException, RuntimeError) as error:
-        raise ArtifactError(f"{path.name} of version {path.parent.name} cannot be loaded: {str(error)[:120]}.") from None
+        raise ArtifactError(
+            f"{path.name} of version {path.parent.name} cannot be loaded: {str(error)[:120]}."
+        ) from None
 
 
 def run_network(network: Any, matrix: NDArray[np.float32]) -> Floats:
     """The network's own output [n] in hours, before any rule, from encoded inputs [n, inputs]."""
     name = network.get_inputs()[0].name
-    blocks = [network.run(None, {name: matrix[at : at + BLOCK_ROWS]})[0] for at in range(0, len(matrix), BLOCK_ROWS)]
+    starts = range(0, len(matrix), BLOCK_ROWS)
+    blocks = [network.run(None, {name: matrix[at : at + BLOCK_ROWS]})[0] for at in starts]
     if not blocks:
         return np.zeros(0)
     return np.concatenate(blocks)[:, 0].astype(np.float64)
 
 
 def predict(network: Any, matrix: NDArray[np.float32], output: Output) -> Predictions:
-    """Predicted hours within the contract's limits, with their interval; raises ArtifactError where one is not finite."""
+    """Hours within the contract's limits, with their interval; raises ArtifactError where one is not finite."""
     raw = run_network(network, matrix)
     if not np.isfinite(raw).all():
         raise ArtifactError(
-            f"the network returned {int((~np.isfinite(raw)).sum())} predictions that are not numbers: make another version"
-            " champion."
+            f"the network returned {int((~np.isfinite(raw)).sum())} predictions that are not numbers: make another"
+            " version champion."
         )
     hours = np.clip(raw, output.minimum_hours, output.maximum_hours)
     if output.lower_ratio is None or output.upper_ratio is None:

@@ -38,9 +38,11 @@ def build_fallback(
     else WITHOUT_ANYTHING hours. The caller publishes and commits.
     """
     holdout, median = _judged_on(settings, connection, run, candidate)
-    errors = {name: mean_absolute_error(holdout.actual, holdout.predicted[name]) for name in ("median", "estimate")} if len(
-        holdout.actual
-    ) else {}
+    errors = (
+        {name: mean_absolute_error(holdout.actual, holdout.predicted[name]) for name in ("median", "estimate")}
+        if len(holdout.actual)
+        else {}
+    )
     best = min(errors, key=lambda name: errors[name]) if errors else "estimate"
     version = reserve(
         connection,
@@ -86,7 +88,9 @@ def _all_rows(data: TrainingData) -> tuple[Holdout, float]:
     features: dict[str, NDArray[np.float64]] = {name: frame[name].astype(np.float64) for name in LOG_FEATURES}
     hours = frame[LABEL].astype(np.float64)
     naive = fit_naive(features, hours)
-    predicted = {name: np.clip(each, MINIMUM_HOURS, MAXIMUM_HOURS) for name, each in naive.predict(features, len(hours)).items()}
+    predicted = {
+        name: np.clip(each, MINIMUM_HOURS, MAXIMUM_HOURS) for name, each in naive.predict(features, len(hours)).items()
+    }
     ids, students, dates = (frame[name].astype(np.int64) for name in ("id", "student_id", "session_date"))
     return Holdout(ids, students, dates, hours, predicted), naive.median
 
@@ -113,9 +117,7 @@ def _write(
     folder = new_build(settings.artifact_root, version)
     encoder = Encoder((Input(ESTIMATE, "number", 0.0, 1.0, fill=median),), {}, {}, _NO_CLIP)
     save_linear(folder, [1.0 if best == "estimate" else 0.0], 0.0 if best == "estimate" else median)
-    write_json(
-        folder / "features.json", {"features": encoder.to_json(), "output": asdict(output_rules(holdout, best))}
-    )
+    write_json(folder / "features.json", {"features": encoder.to_json(), "output": asdict(output_rules(holdout, best))})
     write_holdout(folder / FILE, holdout)
     metadata = {
         "version": version,

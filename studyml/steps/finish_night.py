@@ -34,7 +34,9 @@ def finish_night(settings: Settings, *, as_of: datetime, now: datetime) -> dict[
 
 def _is_scored(connection: Connection, as_of: datetime) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM studyml.scoring_runs WHERE as_of = %s AND status = 'complete')", (as_of,))
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM studyml.scoring_runs WHERE as_of = %s AND status = 'complete')", (as_of,)
+        )
         return bool((cursor.fetchone() or (False,))[0])
 
 
@@ -45,5 +47,7 @@ def _heartbeat(url: str) -> bool:
         httpx.get(url, timeout=_HEARTBEAT_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
         # The address may hold a secret: only what went wrong is told.
-        raise DeliveryError(f"the heartbeat address did not answer ({type(error).__name__}): check STUDYML_HEARTBEAT_URL.") from None
+        raise DeliveryError(
+            f"the heartbeat address did not answer ({type(error).__name__}): check STUDYML_HEARTBEAT_URL."
+        ) from None
     return True

@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,7 +51,7 @@ def load(settings: Settings, directory: Path, *, now: datetime, progress: Progre
 
 
 @contextlib.contextmanager
-def _source(settings: Settings, own: Connection):  # type: ignore[no-untyped-def]
+def _source(settings: Settings, own: Connection) -> Iterator[Connection]:
     if settings.source == settings.database:
         with own.cursor() as cursor:
             cursor.execute("SELECT set_config('TimeZone', %s, false)", (settings.source_timezone,))
@@ -90,7 +90,9 @@ def _analyze(source: Connection, schema: str) -> None:
     source.commit()
 
 
-def simulate_into_database(settings: Settings, plan: Simulation, *, end: datetime, now: datetime, progress: Progress) -> Loaded:
+def simulate_into_database(
+    settings: Settings, plan: Simulation, *, end: datetime, now: datetime, progress: Progress
+) -> Loaded:
     """Fill an empty database with simulated logs up to ``end`` and planned sessions for the week after.
 
     Raises InputError where there are sessions already: simulated ids would overwrite them.
@@ -101,10 +103,12 @@ def simulate_into_database(settings: Settings, plan: Simulation, *, end: datetim
         source.rollback()
     if present:
         raise InputError(
-            f"{settings.source_schema}.study_sessions already holds {present} sessions: simulate into an empty database, or"
-            " write files with --out DIR."
+            f"{settings.source_schema}.study_sessions already holds {present} sessions: simulate into an empty"
+            " database, or write files with --out DIR."
         )
     with tempfile.TemporaryDirectory() as folder:
-        progress(f"simulating {plan.sessions} sessions of {plan.students} students over {plan.days} days, seed {plan.seed}")
+        progress(
+            f"simulating {plan.sessions} sessions of {plan.students} students over {plan.days} days, seed {plan.seed}"
+        )
         write_csv(simulate(plan, end), Path(folder))
         return load(settings, Path(folder), now=now, progress=progress)

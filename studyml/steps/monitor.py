@@ -123,4 +123,6 @@ def _follow_up(
         now=now,
     )
     if is_new:
-        add_event(connection, incident_id, event="opened", as_of=as_of, now=now, actor="studyml", subject=subject, body=body)
+        add_event(
+            connection, incident_id, event="opened", as_of=as_of, now=now, actor="studyml", subject=subject, body=body
+        )

@@ -50,7 +50,9 @@ def observe(settings: Settings, *, as_of: datetime, now: datetime, compare_all: 
         "quarantined": len(refused),
         "replay": False,
     }
-    _logger.info("observed %(new)d new labels, %(corrected)d corrected, %(removed)d removed, %(quarantined)d refused", counts)
+    _logger.info(
+        "observed %(new)d new labels, %(corrected)d corrected, %(removed)d removed, %(quarantined)d refused", counts
+    )
     return counts
 
 

@@ -23,7 +23,9 @@ _logger = logging.getLogger("studyml")
 _IDS = tuple(each for each in STUDY_SESSIONS if each.name in ("id", "session_date"))
 
 
-def plan_scoring(settings: Settings, *, as_of: datetime, now: datetime, dag_run_id: str | None = None) -> dict[str, Any]:
+def plan_scoring(
+    settings: Settings, *, as_of: datetime, now: datetime, dag_run_id: str | None = None
+) -> dict[str, Any]:
     """Open a scoring run and return its id and the closed id ranges [first, last] to score.
 
     No range where nothing is planned. Raises RegistryError where no version serves at ``as_of``.
@@ -50,7 +52,9 @@ def serving_version(connection: Connection, as_of: datetime) -> Version:
     """The champion, in a replay that of its time; raises RegistryError where there is none."""
     found = champion_at(connection, as_of) if is_replay(connection, as_of) else champion(connection)
     if found is None:
-        raise RegistryError(f"no version serves at {as_of.isoformat()}: run 'studyml retrain', the first publishes one.")
+        raise RegistryError(
+            f"no version serves at {as_of.isoformat()}: run 'studyml retrain', the first publishes one."
+        )
     return found
 
 

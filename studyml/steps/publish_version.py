@@ -18,7 +18,7 @@ ACTOR = "studyml"
 
 
 def publish_version(settings: Settings, *, retraining_run_id: int, now: datetime) -> dict[str, Any]:
-    """Decide the run: ``promoted``, ``rejected`` (the champion stays) or ``fallback``; return decision, version, reasons.
+    """Decide the run: ``promoted``, ``rejected`` (the champion stays) or ``fallback``; return it with its reasons.
 
     One publisher at a time; where the champion changed since the candidate was judged, it is judged again. Run
     again after a crash it ends in the same decision.
@@ -41,7 +41,9 @@ def _decide(settings: Settings, connection: Connection, run: RetrainingRun, now:
         gates = _gates(settings, connection, candidate, present)
         failed = [str(gate["reason"]) for gate in gates if not gate["passed"]]
         if not failed:
-            _promote(settings, connection, run, candidate.version, present, now, [str(gate["reason"]) for gate in gates])
+            _promote(
+                settings, connection, run, candidate.version, present, now, [str(gate["reason"]) for gate in gates]
+            )
             return
         _reject(settings, connection, candidate.version)
         reasons = failed

@@ -96,5 +96,7 @@ def _scoring(connection: Connection, as_of: datetime) -> dict[str, Any] | None:
 
 
 def _champion(version: Version) -> dict[str, Any]:
-    kept = {name: value for name, value in asdict(version).items() if name in ("version", "architecture", "is_fallback")}
+    kept = {
+        name: value for name, value in asdict(version).items() if name in ("version", "architecture", "is_fallback")
+    }
     return kept | {"mae": version.metrics.get("mae")}

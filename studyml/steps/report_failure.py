@@ -51,8 +51,15 @@ def report_failure(
             event = "opened" if is_new else "updated"
             message = (subject, body) if is_new else (None, None)
             add_event(
-                connection, incident_id, event=event, as_of=as_of, now=now, actor="studyml", note=error,
-                subject=message[0], body=message[1],
+                connection,
+                incident_id,
+                event=event,
+                as_of=as_of,
+                now=now,
+                actor="studyml",
+                note=error,
+                subject=message[0],
+                body=message[1],
             )
             connection.commit()
             deliver(connection, settings.alert_addresses, now=now)

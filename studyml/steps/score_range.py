@@ -47,13 +47,13 @@ def score_range(settings: Settings, *, scoring_run_id: int, first_id: int, last_
         blocks = _blocks(run, model.version, scored, predictions, kept_warnings)
         refused = _refused(assembled)
         written = write_range(connection, run.id, (first_id, last_id), blocks, refused)
-    _logger.info("%d sessions scored, %d refused, %d with input warnings", written, len(refused), _any(kept_warnings, written))
+    _logger.info(
+        "%d sessions scored, %d refused, %d with input warnings", written, len(refused), _any(kept_warnings, written)
+    )
     return {"written": written, "refused": len(refused)}
 
 
-def _read(
-    settings: Settings, as_of: datetime, model: ServedModel, ids: tuple[int, int]
-) -> tuple[Frame, Frame, Frame]:
+def _read(settings: Settings, as_of: datetime, model: ServedModel, ids: tuple[int, int]) -> tuple[Frame, Frame, Frame]:
     vocabularies = reading_vocabularies(model.encoder.categories)
     after, through = scoring_window(settings, as_of)
     schema = settings.source_schema

@@ -33,8 +33,8 @@ def open_version(settings: Settings, version: Version) -> ServedModel:
     folder = settings.artifact_root / version.version
     if not folder.is_dir():
         raise ArtifactError(
-            f"the folder of version {version.version} is missing from {settings.artifact_root}: restore it from a backup or"
-            " check STUDYML_ARTIFACT_ROOT."
+            f"the folder of version {version.version} is missing from {settings.artifact_root}: restore it from a"
+            " backup or check STUDYML_ARTIFACT_ROOT."
         )
     verify(folder, version.manifest_sha256)
     stored = load_json(folder / "features.json")

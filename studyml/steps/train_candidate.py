@@ -126,8 +126,10 @@ def _build(
         "random_split_mae": _random_split_mae(frame, recipe, settings.holdout_fraction),
         "snapshot_sha256": snapshot,
     }
-    _write_files(folder, frame, held, fitted, holdout, metrics)
-    write_json(folder / "metadata.json", _metadata(settings, run, version, frame, held, fitted.encoder, recipe, metrics, now))
+    _write_files(folder, held, fitted, holdout, metrics)
+    write_json(
+        folder / "metadata.json", _metadata(settings, run, version, frame, held, fitted.encoder, recipe, metrics, now)
+    )
     _record(connection, version, frame, held, metrics)
 
 
@@ -160,7 +162,9 @@ def _random_split_mae(frame: Frame, recipe: Recipe, fraction: float) -> float:
 
 def _holdout(frame: Frame, held: NDArray[np.bool_], predicted: NDArray[np.float64]) -> Holdout:
     fitting, judging = frame.take(~held), frame.take(held)
-    naive = fit_naive({name: fitting[name].astype(np.float64) for name in LOG_FEATURES}, fitting[LABEL].astype(np.float64))
+    naive = fit_naive(
+        {name: fitting[name].astype(np.float64) for name in LOG_FEATURES}, fitting[LABEL].astype(np.float64)
+    )
     others = naive.predict({name: judging[name].astype(np.float64) for name in LOG_FEATURES}, len(judging))
     others = {name: np.clip(hours, MINIMUM_HOURS, MAXIMUM_HOURS) for name, hours in others.items()}
     return Holdout(
@@ -195,7 +199,6 @@ def output_rules(holdout: Holdout, name: str) -> Output:
 
 def _write_files(
     folder: Path,
-    frame: Frame,
     held: NDArray[np.bool_],
     fitted: _Fitted,
     holdout: Holdout,
@@ -213,7 +216,9 @@ def _write_files(
         categories=encoder.categories,
     )
     plot_learning_curves(folder / "learning_curves.png", fitted.trained.history)
-    plot_predicted_actual(folder / "predicted_actual.png", holdout.actual, holdout.predicted["network"], metrics.get("mae"))
+    plot_predicted_actual(
+        folder / "predicted_actual.png", holdout.actual, holdout.predicted["network"], metrics.get("mae")
+    )
 
 
 def _metadata(

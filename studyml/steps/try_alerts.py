@@ -12,7 +12,9 @@ def send_test(settings: Settings, *, now: datetime) -> int:
     """Send to every alert address and return how many; raises DeliveryError naming those that did not accept it."""
     addresses = settings.alert_addresses
     if not addresses:
-        raise SettingsError("STUDYML_ALERT_URLS is not set: set it to Apprise addresses such as slack://… or mailtos://…")
+        raise SettingsError(
+            "STUDYML_ALERT_URLS is not set: set it to Apprise addresses such as slack://… or mailtos://…"
+        )
     subject, body = trial_message(now)
     failed = [address for address in addresses if not send(address, subject, body)]
     if failed:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from studyml.database.connection import Connection
+from studyml.database.trials import find_trial, list_trials, plan_rows, record_result
 from studyml.errors import RegistryError, StudymlError, TrainingError
 from studyml.evaluation.holdout import newest_rows
 from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
@@ -25,7 +26,6 @@ from studyml.registry.retraining import RetrainingRun
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.training_data import LABEL, read_training_data
-from studyml.database.trials import find_trial, list_trials, plan_rows, record_result
 
 _logger = logging.getLogger("studyml")
 
@@ -34,17 +34,20 @@ GRID = {"neurons": (32, 64, 128), "dropout": (0.1, 0.2, 0.3), "learning_rate": (
 _VALIDATION_FRACTION = 0.25
 
 
-def plan_trials(settings: Settings, *, as_of: datetime, now: datetime, trials: int | None = None, seed: int = 42) -> list[int]:
-    """Record the trials of a new search and return their ids: the whole grid, or ``trials`` of it drawn by ``seed``."""
+def plan_trials(
+    settings: Settings, *, as_of: datetime, now: datetime, trials: int | None = None, seed: int = 42
+) -> list[dict[str, Any]]:
+    """Record a new search, the whole grid or ``trials`` of it drawn by ``seed``; return search and trial ids."""
     grid = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
     if trials is not None and trials < len(grid):
         chosen = np.random.default_rng(seed).choice(len(grid), size=max(trials, 1), replace=False)
         grid = [grid[position] for position in sorted(chosen.tolist())]
     with own_database(settings) as connection:
-        ids = plan_rows(connection, f"search_{now:%Y%m%d_%H%M%S}", grid, as_of=as_of, seed=seed)
+        search_id = f"search_{now:%Y%m%d_%H%M%S_%f}"
+        ids = plan_rows(connection, search_id, grid, as_of=as_of, seed=seed)
         connection.commit()
     _logger.info("%d trials planned", len(ids))
-    return ids
+    return [{"search_id": search_id, "trial_id": trial_id} for trial_id in ids]
 
 
 def run_trial(settings: Settings, *, trial_id: int) -> dict[str, Any]:
@@ -74,13 +77,17 @@ def _measure(
     run = RetrainingRun(0, as_of, None, 0, 0, newest, None, [], None, None, None, None, as_of)
     frame = read_training_data(settings, connection, run).frame
     if len(frame) < settings.retrain_min_labels:
-        raise TrainingError(f"{len(frame)} labelled sessions are too few to tune on: {settings.retrain_min_labels} are needed.")
+        raise TrainingError(
+            f"{len(frame)} labelled sessions are too few to tune on: {settings.retrain_min_labels} are needed."
+        )
     dates, ids = frame["session_date"].astype(np.int64), frame["id"].astype(np.int64)
     seen = frame.take(~newest_rows(dates, ids, settings.holdout_fraction))
     judged = newest_rows(seen["session_date"].astype(np.int64), seen["id"].astype(np.int64), _VALIDATION_FRACTION)
     fitting, judging = seen.take(~judged), seen.take(judged)
     encoder = fit_encoder(fitting)
-    trained = network.train(encoder.encode(fitting), fitting[LABEL].astype(np.float64), _recipe(settings, parameters, seed))
+    trained = network.train(
+        encoder.encode(fitting), fitting[LABEL].astype(np.float64), _recipe(settings, parameters, seed)
+    )
     predicted = network.predict(trained, encoder.encode(judging))
     actual = judging[LABEL].astype(np.float64)
     if not np.isfinite(predicted).all():
@@ -96,10 +103,10 @@ def _recipe(settings: Settings, parameters: dict[str, Any], seed: int) -> Recipe
     return replace(guide, layers=layers, dropouts=dropouts, learning_rate=float(parameters["learning_rate"]))
 
 
-def choose_best(settings: Settings, *, trial_ids: list[int]) -> dict[str, Any]:
+def choose_best(settings: Settings, *, search_id: str) -> dict[str, Any]:
     """The trial of a search with the lowest validation MAE; raises RegistryError where none succeeded."""
     with own_database(settings) as connection:
-        trials = [trial for trial in list_trials(connection, trial_ids) if trial.validation_mae is not None]
+        trials = [trial for trial in list_trials(connection, search_id) if trial.validation_mae is not None]
     if not trials:
         raise RegistryError("no trial of this search succeeded: see the errors in studyml.tuning_trials.")
     best = min(trials, key=lambda trial: trial.validation_mae or 0.0)

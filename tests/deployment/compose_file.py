@@ -106,7 +106,8 @@ def read_example() -> dict[str, ExampleLine]:
 def load_script(name: str) -> ModuleType:
     """Import ``docker/NAME.py``, which is a script of the image and not part of the package."""
     spec = importlib.util.spec_from_file_location(name, REPOSITORY / "docker" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

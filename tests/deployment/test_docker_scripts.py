@@ -87,6 +87,23 @@ def test_repeating_it_takes_over_a_changed_password_and_keeps_the_data(environme
         login(old)
 
 
+def test_owner_migrates_and_the_real_pipeline_role_may_attach_partitions(environment: dict[str, str]) -> None:
+    pipeline = environment["AIRFLOW_CONN_STUDYML_DB"].replace("pipeline_login", "studyml_pipeline")
+    environment["AIRFLOW_CONN_STUDYML_DB"] = pipeline
+    initialise.prepare_server(environment)
+    done = subprocess.run(
+        [sys.executable, "-c", "from studyml.cli import main; main()", "db", "upgrade"],
+        env=environment | {"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "belongs to the migrating user" not in done.stdout + done.stderr
+    assert "not created" not in done.stdout + done.stderr
+    owner = "SELECT tableowner FROM pg_tables WHERE schemaname = 'studyml' AND tablename = 'predictions'"
+    assert login(pipeline, owner) == "studyml_pipeline"
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        login(pipeline, "DROP TABLE studyml.deployments")
+
+
 def test_wrong_superuser_password_is_one_sentence(environment: dict[str, str]) -> None:
     admin = environment["DATABASE_ADMIN_URL"]
     environment["DATABASE_ADMIN_URL"] = admin.replace("@", "x@")

@@ -160,11 +160,11 @@ time.sleep(float(sys.argv[2]))
 
 
 def test_a_killed_parent_leaves_a_server_that_the_next_start_adopts(state_dir: Path) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", STARTER, state_dir, "60"], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    port = int(parent.stdout.readline())
-    parent.kill()
-    parent.wait()
+    command = [sys.executable, "-c", STARTER, state_dir, "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline())
+        parent.kill()
     assert postgres.start(state_dir).port == port
 
 

@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "dags"))
 
-import airflow_environment
+import airflow_environment  # noqa: F401

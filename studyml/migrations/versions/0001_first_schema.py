@@ -15,9 +15,10 @@ _SQL = Path(__file__).with_suffix("")
 def upgrade() -> None:
     """Tables first, then the views over them, then who may use them."""
     # The driver's own cursor, on Alembic's transaction: SQLAlchemy would read a percent sign as a placeholder.
-    with op.get_bind().connection.cursor() as cursor:
-        for part in ("tables", "views", "roles"):
-            cursor.execute(_SQL.with_name(f"0001_{part}.sql").read_text(encoding="utf-8"))
+    cursor = op.get_bind().connection.cursor()
+    for part in ("tables", "views", "roles"):
+        cursor.execute(_SQL.with_name(f"0001_{part}.sql").read_text(encoding="utf-8"))
+    cursor.close()
 
 
 def downgrade() -> None:
