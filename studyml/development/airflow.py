@@ -6,7 +6,7 @@ Not ``airflow standalone``: that one opens log servers to the network and leaves
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -108,8 +108,8 @@ def migrate(settings: AirflowSettings) -> bool:
     return True
 
 
-def start(settings: AirflowSettings, *, on_wait: Callable[[list[str]], None] = lambda missing: None) -> Airflow:
-    """Migrate and start the four components and wait until all are healthy; ``on_wait`` hears who is missing.
+def start(settings: AirflowSettings) -> Airflow:
+    """Migrate and start the four components and wait until all are healthy.
 
     Whatever a killed command left running for this state folder is stopped first. Raises DevelopmentError.
     """
@@ -124,7 +124,7 @@ def start(settings: AirflowSettings, *, on_wait: Callable[[list[str]], None] = l
         for name, arguments in COMPONENTS.items():
             airflow.components.append(_launch(settings.state_dir, name, arguments, environment))
             airflow.keep_for(kept=False)
-        _wait_until_healthy(airflow, started, on_wait)
+        _wait_until_healthy(airflow, started)
     except BaseException:
         stop(settings.state_dir)
         raise
@@ -155,11 +155,9 @@ def kept(state_dir: Path) -> Airflow | None:
 
 
 @contextmanager
-def running_airflow(
-    settings: AirflowSettings, *, on_wait: Callable[[list[str]], None] = lambda missing: None
-) -> Iterator[Airflow]:
+def running_airflow(settings: AirflowSettings) -> Iterator[Airflow]:
     """Airflow for the length of a ``with`` block; stopped with all its tasks however the block ends."""
-    airflow = start(settings, on_wait=on_wait)
+    airflow = start(settings)
     try:
         yield airflow
     finally:
@@ -187,7 +185,7 @@ def _opened(log: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def _wait_until_healthy(airflow: Airflow, started: datetime, on_wait: Callable[[list[str]], None]) -> None:
+def _wait_until_healthy(airflow: Airflow, started: datetime) -> None:
     deadline = time.monotonic() + _HEALTH_SECONDS
     client = airflow.client()
     while True:
@@ -195,7 +193,6 @@ def _wait_until_healthy(airflow: Airflow, started: datetime, on_wait: Callable[[
         missing = client.unhealthy(since=started)
         if not missing:
             return
-        on_wait(missing)
         if time.monotonic() > deadline:
             logs = airflow.state_dir / "logs"
             raise DevelopmentError(f"Airflow's {', '.join(missing)} did not become healthy: see {logs}.")

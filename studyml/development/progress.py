@@ -37,7 +37,8 @@ class Progress:
 
     def _print(self, text: str) -> None:
         try:
-            print(text, end="", flush=True)
+            sys.stdout.write(text)
+            sys.stdout.flush()
         except OSError:
             # Whoever read this is gone (a closed terminal, "| head"): what was started must still be stopped.
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -163,7 +164,9 @@ class Session:
             "predictions": f"analytics.study_time_predictions in the database {self.source.database}",
             "its address": f"studyml dev postgres start; studyml dev postgres url --database {self.source.database}",
         }
-        print_summary(Console(), data_sources.count_rows(self.database_url), reports, where)
+        # In a log or a pipe there is no terminal whose width counts.
+        console = Console() if sys.stdout.isatty() else Console(width=110)
+        print_summary(console, data_sources.count_rows(self.database_url), reports, where)
 
 
 def run(data: Path | None = None, as_of: str | None = None, seed: int | None = None) -> None:
@@ -218,7 +221,7 @@ def _session(data: Path | None, as_of: str | None, seed: int | None, *, keep: bo
             cleanup.pop_all()
             airflow.keep_for(kept=True)
             _tell_login(session.progress, airflow)
-        session.progress.say(f"Done in {time.monotonic() - started:.0f} s")
+    session.progress.say(f"Done in {time.monotonic() - started:.0f} s")
 
 
 def _stop(session: Session) -> None:
@@ -248,9 +251,9 @@ def _working(state_dir: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM, SIGHUP and the death of make into one orderly end, in which everything started is stopped."""
+    """Turn Ctrl-C, SIGTERM, SIGHUP and the death of make into one orderly end: what was started is stopped."""
 
-    def end(number: int, frame: FrameType | None) -> NoReturn:
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
         _ignore_signals()  # a second one must not leave half of it running
         raise SystemExit(128 + number)
 

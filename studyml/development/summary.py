@@ -1,6 +1,7 @@
 """What happened, on one screen: printed at the end of ``make run`` from the report of each night."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,12 @@ _NAIVE = {
     "estimate_mae": "the topic's estimate",
     "log_linear_mae": "log-linear regression",
     "random_split_mae": "the guide's random split (not comparable: it lets the future in)",
+}
+_REASONS = {
+    "first": "no version served yet",
+    "new_labels": "enough new labels",
+    "degraded": "the champion is degraded",
+    "forced": "asked for by hand",
 }
 
 
@@ -47,7 +54,7 @@ def _retraining(report: dict[str, Any]) -> list[tuple[str, str]]:
     found = report.get("retraining")
     if not found:
         return [("retraining", "none recorded for this night")]
-    because = f" because of {found['reason']}" if found.get("reason") else ""
+    because = f" ({_REASONS.get(found['reason'], found['reason'])})" if found.get("reason") else ""
     version = f", {found['version']}" if found.get("version") else ""
     lines = [("decision", f"{found.get('decision')}{because}{version}")]
     lines += [("", str(reason)) for reason in [*(found.get("reasons") or []), found.get("note")] if reason]
@@ -95,9 +102,12 @@ def _monitoring(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _incidents(report: dict[str, Any]) -> list[tuple[str, str]]:
+    night = datetime.fromisoformat(report["as_of"])
     return [
-        ("incident", f"{i.get('kind')}: {i.get('title')} (since {i.get('opened_as_of')})")
-        for i in report.get("incidents") or []
+        ("incident", f"{found.get('kind')}: {found.get('title')} (since {found.get('opened_as_of')})")
+        for found in report.get("incidents") or []
+        # Those that are open today; an older night had not seen the younger ones.
+        if datetime.fromisoformat(found["opened_as_of"]) <= night
     ]
 
 

@@ -56,7 +56,7 @@ def build_network(inputs: int, recipe: Recipe) -> Any:
 
 
 def train(matrix: Matrix, hours: Floats, recipe: Recipe, progress: Progress | None = None) -> Trained:
-    """Fit on inputs [n, inputs] and labels [n] in hours, the last rows validating; a seed gives always the same network.
+    """Fit on inputs [n, inputs] and labels [n] in hours, the last rows validating; a seed gives one network.
 
     Rows must be ordered by time: the guide's validation_split takes the last ones, which are then the newest.
     Raises TrainingError where there is nothing to train on.

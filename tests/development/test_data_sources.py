@@ -42,7 +42,8 @@ def test_data_and_seed_exclude_each_other(tmp_path: Path) -> None:
 
 def test_a_day_ends_at_midnight_utc() -> None:
     assert end_of_day(date(2026, 3, 14), "UTC") == datetime(2026, 3, 15, tzinfo=UTC)
-    assert end_of_day(datetime(2026, 3, 14, 23, 30), "America/New_York") == datetime(2026, 3, 16, tzinfo=UTC)
+    local = datetime.fromisoformat("2026-03-14T23:30")
+    assert end_of_day(local, "America/New_York") == datetime(2026, 3, 16, tzinfo=UTC)
     assert end_of_day(datetime(2026, 3, 14, tzinfo=UTC), "UTC") == datetime(2026, 3, 15, tzinfo=UTC)
 
 
