@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studyml.contract import Column, column, impossible_reason
+from studyml.contract import TABLES, Column, column, impossible_reason
 from studyml.frame import UNSEEN, Frame
 
 STUDENT_FEATURES = ("age", "education_level", "learning_style", "avg_focus_duration")
 TOPIC_FEATURES = ("subject", "difficulty_level", "estimated_base_time", "prerequisites_count", "content_type")
 SESSION_FEATURES = ("time_of_day", "study_method", "environment", "energy_level", "distraction_level", "breaks_taken")
 FEATURES = STUDENT_FEATURES + TOPIC_FEATURES + SESSION_FEATURES
+CATEGORIES = tuple(
+    each.name for columns in TABLES.values() for each in columns if each.kind == "category" and each.name in FEATURES
+)
 DERIVED = ("difficulty_focus_ratio", "energy_distraction_diff")
 CYCLICAL = ("hour_sin", "hour_cos")
 
@@ -65,7 +68,11 @@ def assemble(sessions: Frame, students: Frame, topics: Frame) -> Assembled:
     columns["breaks_taken"] = np.full(len(sessions), np.nan)
     vocabularies = {**students.vocabularies, **topics.vocabularies, **sessions.vocabularies}
     frame, impossible_rows = _mask_impossible(Frame(columns, vocabularies))
-    unseen = {f"{name} is not a category that the model knows": frame[name] == UNSEEN for name in vocabularies}
+    unseen = {
+        f"{name} is not a category that the model knows": frame[name] == UNSEEN
+        for name, levels in vocabularies.items()
+        if levels  # a model without any level of a category does not look at it
+    }
     refusals = {"its student does not exist": ~has_student, "its topic does not exist": ~has_topic}
     return Assembled(derive(frame), _present(refusals), _present(impossible_rows), _present(unseen))
 
@@ -121,9 +128,9 @@ def _feature_columns() -> list[Column]:
 
 
 def reading_vocabularies(categories: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """The levels to tell apart when rows are read for a model that knows ``categories``."""
-    times = dict.fromkeys([*categories.get("time_of_day", ()), *HOURS])
-    return {name: tuple(levels) for name, levels in categories.items()} | {"time_of_day": tuple(times)}
+    """The levels of every category to tell apart when rows are read for a model that knows ``categories``."""
+    known = {name: tuple(categories.get(name, ())) for name in CATEGORIES}
+    return known | {"time_of_day": tuple(dict.fromkeys([*known["time_of_day"], *HOURS]))}
 
 
 def derive(frame: Frame) -> Frame:

@@ -1,4 +1,4 @@
-"""Points Airflow at an empty home and at this project's folders: imported before the first ``import airflow``."""
+"""Points Airflow at an empty home and at this project's folders; the conftest imports it before any test imports Airflow."""
 
 import os
 import sys

@@ -8,17 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import Mock, create_autospec
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+# Nothing here imports Airflow at module level: where its home is must be settled first.
+from tests.dags.airflow_environment import DAGS
+from tests.dags.stand_ins import AS_OF, STEPS, Lived
 
-from airflow.dag_processing.dagbag import DagBag
-
-import airflow_environment
-from stand_ins import AS_OF, STEPS, Lived
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +33,11 @@ def metadata_database() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def dag_bag() -> DagBag:
+def dag_bag() -> "DagBag":
     """The five DAGs, as the dag-processor reads them."""
-    return DagBag(str(airflow_environment.DAGS))
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(str(DAGS))
 
 
 @pytest.fixture
@@ -54,9 +56,11 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> dict[str, Mock]:
 def live(metadata_database: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lived]:
     """Run a DAG through Airflow's own scheduling decisions and task runner, in this process."""
 
+    from airflow.dag_processing.dagbag import DagBag
+
     def run(dag_id: str, **params: object) -> Lived:
         # DAG.test writes the run's params into the DAG object: each run reads its DAG anew, as a task's process does.
-        dag = DagBag(str(airflow_environment.DAGS)).dags[dag_id]
+        dag = DagBag(str(DAGS)).dags[dag_id]
         with monkeypatch.context() as patch:
             # DAG.test sleeps a second wherever no task is ready, so also where it has just marked some as skipped.
             patch.setattr(time, "sleep", lambda seconds: None)

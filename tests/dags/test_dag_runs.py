@@ -9,8 +9,8 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from sqlalchemy import select
 
-from stand_ins import AS_OF, Lived
 from studyml.errors import TrainingError
+from tests.dags.stand_ins import AS_OF, Lived
 
 Live = Callable[..., Lived]
 SENTENCE = "No network can be trained on 3 labelled sessions: load more."

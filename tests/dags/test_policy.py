@@ -14,9 +14,9 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 
-from airflow_environment import DAGS, PLUGINS
 from studyml_airflow.defaults import RetryWhatTimeMends, as_of_param
 from studyml_airflow.notifier import FailureNotifier
+from tests.dags.airflow_environment import DAGS, PLUGINS
 
 IDS = ["studyml_maintenance", "studyml_nightly", "studyml_retrain", "studyml_score", "studyml_tune"]
 FILES = sorted(DAGS.glob("*.py")) + sorted(PLUGINS.rglob("*.py"))
