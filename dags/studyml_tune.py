@@ -63,7 +63,7 @@ def trial(trial_id: int) -> dict[str, Any]:
 
 
 @task
-def choose(search_id: int) -> dict[str, Any]:
+def choose(search_id: str) -> dict[str, Any]:
     """Compare the trials of a search; return the best one's setting and figures."""
     from studyml.steps.tune import choose_best
 

@@ -27,7 +27,7 @@ class RetryWhatTimeMends(RetryPolicy):
     Any other error, also a bug's, is retried as the task's ``retries`` say.
     """
 
-    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+    def evaluate(self, exception: BaseException, *_: Any, **__: Any) -> RetryDecision:
         """Decide from the exception alone; see RetryPolicy."""
         if getattr(exception, "retryable", True):
             return RetryDecision.default()

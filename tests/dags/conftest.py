@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from unittest.mock import Mock, create_autospec
 
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def metadata_database() -> Iterator[None]:
+def metadata_database() -> None:
     """A migrated metadata database in the empty Airflow home."""
     home = os.environ["AIRFLOW_HOME"]
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     command = [sys.executable, "-m", "airflow", "db", "migrate"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    yield
 
 
 @pytest.fixture(scope="session")

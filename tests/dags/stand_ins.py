@@ -23,7 +23,7 @@ STEPS: list[tuple[str, str, Any]] = [
     ("newest_night", "newest_night", AS_OF),
     ("newest_night", "already_scored", False),
     ("report_failure", "report_failure", None),
-    ("tune", "plan_trials", [{"search_id": 5, "trial_id": 11}, {"search_id": 5, "trial_id": 12}]),
+    ("tune", "plan_trials", [{"search_id": "search_5", "trial_id": 11}, {"search_id": "search_5", "trial_id": 12}]),
     ("tune", "run_trial", {"mae": 1.0}),
     ("tune", "choose_best", {"trial_id": 11}),
     ("maintain", "maintain", {"pruned": 0}),

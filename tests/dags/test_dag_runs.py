@@ -12,6 +12,12 @@ from sqlalchemy import select
 from studyml.errors import TrainingError
 from tests.dags.stand_ins import AS_OF, Lived
 
+# Airflow's libraries warn about each other; what Airflow deprecates in our files is found by ruff's AIR rules.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette:UserWarning"),
+]
+
 Live = Callable[..., Lived]
 SENTENCE = "No network can be trained on 3 labelled sessions: load more."
 
@@ -169,7 +175,7 @@ def test_a_search_runs_each_trial_and_chooses_among_them(live: Live, steps: dict
     asked = steps["plan_trials"].call_args.kwargs
     assert (asked["trials"], asked["seed"]) == (2, 7)
     assert sorted(call.kwargs["trial_id"] for call in steps["run_trial"].call_args_list) == [11, 12]
-    assert steps["choose_best"].call_args.kwargs["search_id"] == 5
+    assert steps["choose_best"].call_args.kwargs["search_id"] == "search_5"
 
 
 def test_maintenance(live: Live, steps: dict[str, Mock]) -> None:

@@ -2,9 +2,16 @@
 
 from typing import Any
 
+import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import TriggerRule
 from airflow.serialization.serialized_objects import DagSerialization
+
+# Airflow's libraries warn about each other; what Airflow deprecates in our files is found by ruff's AIR rules.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette:UserWarning"),
+]
 
 
 def upstream(dag_bag: DagBag, dag_id: str, task_id: str) -> set[str]:

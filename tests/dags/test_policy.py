@@ -18,6 +18,12 @@ from studyml_airflow.defaults import RetryWhatTimeMends, as_of_param
 from studyml_airflow.notifier import FailureNotifier
 from tests.dags.airflow_environment import DAGS, PLUGINS
 
+# Airflow's libraries warn about each other; what Airflow deprecates in our files is found by ruff's AIR rules.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette:UserWarning"),
+]
+
 IDS = ["studyml_maintenance", "studyml_nightly", "studyml_retrain", "studyml_score", "studyml_tune"]
 FILES = sorted(DAGS.glob("*.py")) + sorted(PLUGINS.rglob("*.py"))
 
