@@ -2,6 +2,7 @@
 
 UV_VERSION = 0.13.9
 BIN = .venv/bin
+UV_INSTALL = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 # What .venv was made from, as text: file times mean nothing after a git checkout.
 INSTALLED = .venv/installed-from
 
@@ -33,8 +34,10 @@ install:  ## .venv with everything, when requirements.txt or pyproject.toml chan
 	if [ -e .venv/unfinished ]; then again=--reinstall; fi; \
 	rm -f $(INSTALLED); \
 	touch .venv/unfinished; \
-	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python $$again --compile-bytecode -r requirements.txt; \
-	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	$(UV_INSTALL) $$again --compile-bytecode -r requirements.txt || { \
+		echo "Trying again with the certificates of this machine"; export UV_SYSTEM_CERTS=true; \
+		$(UV_INSTALL) $$again --compile-bytecode -r requirements.txt; }; \
+	$(UV_INSTALL) --no-deps --no-build-isolation --editable .; \
 	rm .venv/unfinished; \
 	cat requirements.txt pyproject.toml > $(INSTALLED)
 

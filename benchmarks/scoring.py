@@ -12,7 +12,6 @@ import argparse
 import io
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -50,9 +49,7 @@ def silent(_: str) -> None:
 
 
 def fill(settings: Settings, sessions: int) -> None:
-    """Live one night on the guide's data, then multiply students and planned sessions in SQL."""
-    simulate_into_database(settings, Simulation(), end=END, now=END, progress=silent)
-    night(settings, as_of=END, now=END, progress=silent)
+    """Multiply students and planned sessions in SQL."""
     with psycopg2.connect(settings.database) as connection, connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO students (id, age, education_level, learning_style, avg_focus_duration)"
@@ -71,9 +68,10 @@ def fill(settings: Settings, sessions: int) -> None:
             " ON u.n = g %% u.students",
             (END, sessions),
         )
-    with psycopg2.connect(settings.database) as connection:
-        connection.autocommit = True
-        connection.cursor().execute("VACUUM ANALYZE")
+    connection = psycopg2.connect(settings.database)
+    connection.autocommit = True
+    connection.cursor().execute("VACUUM ANALYZE")
+    connection.close()
 
 
 def floor(settings: Settings) -> None:
@@ -94,9 +92,7 @@ def _results(settings: Settings) -> io.BytesIO:
         buffer = io.BytesIO()
         with psycopg2.connect(settings.database) as connection, connection.cursor() as cursor:
             columns = ", ".join(COLUMNS)
-            cursor.copy_expert(
-                f"COPY (SELECT {columns} FROM studyml.predictions) TO STDOUT (FORMAT binary)", buffer
-            )
+            cursor.copy_expert(f"COPY (SELECT {columns} FROM studyml.predictions) TO STDOUT (FORMAT binary)", buffer)
         _stored[settings.database] = buffer.getvalue()
     return io.BytesIO(_stored[settings.database])
 
@@ -110,6 +106,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def compare(settings: Settings, rounds: int) -> dict[str, float]:
     """Median seconds of the floor and of scoring, run by turns, and their ratio."""
+
     def scored() -> object:
         return score(settings, as_of=END, now=END, progress=silent)
 
@@ -129,10 +126,19 @@ def cold_start(settings: Settings) -> dict[str, float]:
         "STUDYML_DATABASE_URL": settings.database,
         "STUDYML_ARTIFACT_ROOT": str(settings.artifact_root),
     }
-    command = [str(Path(sys.executable).with_name("studyml")), "score", "--as-of", END.isoformat()]
-    took = seconds(lambda: subprocess.run(command, env=environment, check=True, capture_output=True))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"cold_sessions": COLD_SESSIONS, "cold_seconds": round(took, 2), "cold_peak_mb": round(peak, 1)}
+    command = [sys.executable, "-S", "-c", _MEASURE, str(Path(sys.executable).with_name("studyml")), END.isoformat()]
+    found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split()
+    return {"cold_sessions": COLD_SESSIONS, "cold_seconds": float(found[-2]), "cold_peak_mb": float(found[-1])}
+
+
+# A small process in between: a child's peak counts the memory of the process that started it.
+_MEASURE = """
+import resource, subprocess, sys, time
+started = time.perf_counter()
+subprocess.run([sys.argv[1], "score", "--as-of", sys.argv[2]], check=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(round(time.perf_counter() - started, 2), round(peak, 1))
+"""
 
 
 def main() -> None:
@@ -147,10 +153,14 @@ def main() -> None:
         server = postgres.start(root / "postgres")
         try:
             made = {}
+            postgres.create_database(server, "lived")
+            migrate.upgrade(server.url("lived"))
+            lived = load_settings(database_url=server.url("lived"), artifact_root=root / "artifacts")
+            simulate_into_database(lived, Simulation(), end=END, now=END, progress=silent)
+            night(lived, as_of=END, now=END, progress=silent)
             for name, sessions in (("cold", COLD_SESSIONS), ("warm", options.sessions)):
-                postgres.create_database(server, name)
-                migrate.upgrade(server.url(name))
-                made[name] = load_settings(database_url=server.url(name), artifact_root=root / name)
+                postgres.create_database(server, name, template="lived")
+                made[name] = load_settings(database_url=server.url(name), artifact_root=lived.artifact_root)
                 fill(made[name], sessions)
             result = {"sessions": options.sessions, **cold_start(made["cold"]), **compare(made["warm"], options.rounds)}
         finally:

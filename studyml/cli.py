@@ -4,36 +4,28 @@ The wall clock and the environment are read here, once, and passed down. Librari
 that needs them, so that ``studyml score`` stays small.
 """
 
-import getpass
-import json
 import logging
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from studyml.errors import InputError, StudymlError
+from studyml.cli_records import alerts_app, versions_app
+from studyml.errors import StudymlError
 from studyml.settings import load_settings
+from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, wall_clock
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Keeps a study time predictor good, every night, unattended.\n\nExample: studyml night --as-of 2026-03-01",
 )
-db_app = typer.Typer(no_args_is_help=True, help="Our own schema in PostgreSQL.")
-versions_app = typer.Typer(no_args_is_help=True, help="Model versions and their artifacts.")
-alerts_app = typer.Typer(no_args_is_help=True, help="Incidents and the messages about them.")
+db_app = typer.Typer(no_args_is_help=True, help="Our own schema in PostgreSQL.\n\nExample: studyml db upgrade")
 app.add_typer(db_app, name="db")
 app.add_typer(versions_app, name="versions")
 app.add_typer(alerts_app, name="alerts")
-
-AsOf = Annotated[
-    str | None, typer.Option("--as-of", help="Night to act for, ISO time, UTC unless it says; default: now.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 
 
 def main() -> None:
@@ -50,77 +42,45 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _moment(as_of: str | None, now: datetime) -> datetime:
-    if as_of is None:
-        return now
-    try:
-        moment = datetime.fromisoformat(as_of)
-    except ValueError:
-        raise InputError(
-            f"--as-of '{as_of}' is not a time: write it as 2026-03-01 or 2026-03-01T01:00+00:00."
-        ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _print_json(document: Any) -> None:
-    print(json.dumps(document, indent=2, default=str))
-
-
-def _print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*headers, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    Console(soft_wrap=False).print(table)
-
-
-def _hours(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f} h"
-
-
 @db_app.command("upgrade")
 def db_upgrade() -> None:
-    """Create or migrate the schemas studyml and analytics.  Example: studyml db upgrade"""
-    from studyml.database.migrate import upgrade
-    from studyml.database.schema import REVISION
+    """Create or migrate the schemas studyml and analytics.
 
-    for notice in upgrade(load_settings().database):
-        _progress(f"note: {notice}")
-    print(f"The schema studyml is at revision {REVISION}.")
+    Example: studyml db upgrade
+    """
+    from studyml.steps.upgrade_database import upgrade_database
+
+    revision, notices = upgrade_database(load_settings())
+    for notice in notices:
+        say(f"note: {notice}")
+    print(f"The schema studyml is at revision {revision}.")
 
 
 @app.command("load")
 def load_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the three CSV files.")],
 ) -> None:
-    """Load study logs from CSV files, all or nothing.  Example: studyml load exports/"""
+    """Load study logs from CSV files, all or nothing.
+
+    Example: studyml load exports/
+    """
     from studyml.steps.load import load
 
-    _print_loaded(load(load_settings(), directory, now=_now(), progress=_progress))
+    _print_loaded(load(load_settings(), directory, now=wall_clock(), progress=say))
 
 
 def _print_loaded(loaded: Any) -> None:
-    rows = [(each.name, each.read, each.kept, len(each.quarantined)) for each in loaded.files]
-    _print_table(("file", "rows", "kept", "quarantined"), rows)
+    rows = [(each.name, each.read, each.kept, each.quarantined) for each in loaded.files]
+    print_table(("file", "rows", "kept", "quarantined"), rows)
     for each in loaded.files:
         for column, count in each.unusual.items():
             print(f"{each.name}: {count} unusual values of {column}, kept")
         for column in each.ignored_columns:
             print(f"{each.name}: column {column} is not in the data contract and was ignored")
-        for refused in each.quarantined[:5]:
-            print(f"{each.name}: row {refused.row_id} quarantined: {refused.reason}")
-        if len(each.quarantined) > 5:
-            print(f"{each.name}: {len(each.quarantined) - 5} more quarantined, see studyml.quarantined_rows")
+        for example in each.examples:
+            print(f"{each.name}: {example}")
+        if each.quarantined > len(each.examples):
+            print(f"{each.name}: {each.quarantined - len(each.examples)} more, see studyml.quarantined_rows")
 
 
 @app.command("simulate")
@@ -140,49 +100,60 @@ def simulate_command(
     from studyml.simulation import Simulation, simulate, write_csv
     from studyml.steps.load import simulate_into_database
 
-    now = _now()
+    now = wall_clock()
     end = datetime.combine(now.date(), time(), UTC)
     plan = Simulation(sessions, students, days, seed, shift, shift_day)
     if out is not None:
         write_csv(simulate(plan, end), out)
         print(f"Wrote {sessions} simulated sessions and those planned for the coming week to {out}.")
         return
-    _print_loaded(simulate_into_database(load_settings(), plan, end=end, now=now, progress=_progress))
+    _print_loaded(simulate_into_database(load_settings(), plan, end=end, now=now, progress=say))
 
 
 @app.command("night")
 def night_command(as_of: AsOf = None, as_json: Json = False) -> None:
-    """Live one night: observe, judge, notify, retrain if due, score.  Example: studyml night --as-of 2026-03-01"""
+    """Live one night: observe, judge, notify, retrain if due, score.
+
+    Example: studyml night --as-of 2026-03-01
+    """
     from studyml.steps.night import night
 
-    now = _now()
-    result = night(load_settings(), as_of=_moment(as_of, now), now=now, progress=_progress)
-    _print_json(result) if as_json else report_command(as_of=result["as_of"])
+    now = wall_clock()
+    result = night(load_settings(), as_of=parse_as_of(as_of, now), now=now, progress=say)
+    print_json(result) if as_json else report_command(as_of=result["as_of"])
 
 
 @app.command("observe")
 def observe_command(as_of: AsOf = None, as_json: Json = False) -> None:
-    """Record labels that arrived, changed or went away.  Example: studyml observe"""
+    """Record labels that arrived, changed or went away.
+
+    Example: studyml observe
+    """
     from studyml.steps.observe import observe
 
-    now = _now()
-    counts = observe(load_settings(), as_of=_moment(as_of, now), now=now)
+    now = wall_clock()
+    counts = observe(load_settings(), as_of=parse_as_of(as_of, now), now=now)
     if as_json:
-        _print_json(counts)
+        print_json(counts)
+    else:
+        print_table(("labels", "sessions"), [(name, n) for name, n in counts.items() if name != "replay"])
 
 
 @app.command("monitor")
 def monitor_command(as_of: AsOf = None, as_json: Json = False) -> None:
-    """Judge the served predictions of the last days.  Example: studyml monitor --json"""
+    """Judge the served predictions of the last days.
+
+    Example: studyml monitor --json
+    """
     from studyml.steps.monitor import monitor
 
-    now = _now()
-    results = monitor(load_settings(), as_of=_moment(as_of, now), now=now)
+    now = wall_clock()
+    results = monitor(load_settings(), as_of=parse_as_of(as_of, now), now=now)
     if as_json:
-        _print_json(results)
+        print_json(results)
         return
-    rows = [(r["scope"], r["verdict"], r["n"], _hours(r["rolling_mae"]), _hours(r["threshold"])) for r in results]
-    _print_table(("scope", "verdict", "outcomes", "MAE", "limit"), rows)
+    rows = [(r["scope"], r["verdict"], r["n"], hours(r["rolling_mae"]), hours(r["threshold"])) for r in results]
+    print_table(("scope", "verdict", "outcomes", "MAE", "limit"), rows)
 
 
 @app.command("retrain")
@@ -192,16 +163,19 @@ def retrain_command(
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """Observe, then retrain if it is due; the gates decide what serves.  Example: studyml retrain --force"""
+    """Observe, then retrain if it is due; the gates decide what serves.
+
+    Example: studyml retrain --force
+    """
     from studyml.steps.night import retrain
     from studyml.steps.observe import observe
 
-    now = _now()
-    settings, moment = load_settings(), _moment(as_of, now)
+    now = wall_clock()
+    settings, moment = load_settings(), parse_as_of(as_of, now)
     observe(settings, as_of=moment, now=now)
-    result = retrain(settings, as_of=moment, now=now, progress=_progress, force=force, reason=reason)
+    result = retrain(settings, as_of=moment, now=now, progress=say, force=force, reason=reason)
     if as_json:
-        _print_json(result)
+        print_json(result)
     elif result is not None:
         print(f"{result['decision']}: {result['version']}")
         for line in result["reasons"]:
@@ -210,13 +184,16 @@ def retrain_command(
 
 @app.command("score")
 def score_command(as_of: AsOf = None, as_json: Json = False) -> None:
-    """Score every planned session.  Example: studyml score --as-of 2026-03-01"""
+    """Score every planned session.
+
+    Example: studyml score --as-of 2026-03-01
+    """
     from studyml.steps.score import score
 
-    now = _now()
-    result = score(load_settings(), as_of=_moment(as_of, now), now=now, progress=_progress)
+    now = wall_clock()
+    result = score(load_settings(), as_of=parse_as_of(as_of, now), now=now, progress=say)
     if as_json:
-        _print_json(result)
+        print_json(result)
     elif result["planned"] == 0:
         print("Nothing is planned: there was nothing to score.")
     else:
@@ -225,45 +202,56 @@ def score_command(as_of: AsOf = None, as_json: Json = False) -> None:
 
 @app.command("tune")
 def tune_command(
-    trials: Annotated[int | None, typer.Option(help="Random trials out of the grid; default: the whole grid.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Random trials out of the grid; default: the whole grid.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw and of every training.")] = 42,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """Search hyperparameters on the deployed network.  Example: studyml tune --trials 5"""
+    """Search hyperparameters on the deployed network.
+
+    Example: studyml tune --trials 5
+    """
     from studyml.steps.tune import choose_best, plan_trials, run_trial
 
-    now = _now()
+    now = wall_clock()
     settings = load_settings()
-    planned = plan_trials(settings, as_of=_moment(as_of, now), now=now, trials=trials, seed=seed)
+    planned = plan_trials(settings, as_of=parse_as_of(as_of, now), now=now, trials=trials, seed=seed)
     for each in planned:
         try:
             run_trial(settings, trial_id=each["trial_id"])
         except StudymlError as error:
-            _progress(f"trial {each['trial_id']} failed: {error}")
+            say(f"trial {each['trial_id']} failed: {error}")
     best = choose_best(settings, search_id=planned[0]["search_id"])
-    _print_json(best) if as_json else print(f"best: {best['parameters']}, MAE {_hours(best['validation_mae'])}")
+    print_json(best) if as_json else print(f"best: {best['parameters']}, MAE {hours(best['validation_mae'])}")
 
 
 @app.command("maintain")
 def maintain_command(as_of: AsOf = None) -> None:
-    """Compare all labels, verify kept versions, prune by policy.  Example: studyml maintain"""
+    """Compare all labels, verify kept versions, prune by policy.
+
+    Example: studyml maintain
+    """
     from studyml.steps.maintain import maintain
 
-    now = _now()
-    _print_json(maintain(load_settings(), as_of=_moment(as_of, now), now=now))
+    now = wall_clock()
+    print_json(maintain(load_settings(), as_of=parse_as_of(as_of, now), now=now))
 
 
 @app.command("report")
 def report_command(as_of: AsOf = None, as_json: Json = False) -> None:
-    """What happened in a night, by default the newest.  Example: studyml report"""
+    """What happened in a night, by default the newest.
+
+    Example: studyml report
+    """
     from rich.console import Console
 
-    from studyml.development.summary import _night_table
+    from studyml.development.summary import night_table
     from studyml.steps.report import report
 
-    document = report(load_settings(), as_of=None if as_of is None else _moment(as_of, _now()))
-    _print_json(document) if as_json else Console().print(_night_table(document))
+    document = report(load_settings(), as_of=None if as_of is None else parse_as_of(as_of, wall_clock()))
+    print_json(document) if as_json else Console().print(night_table(document))
 
 
 @app.command("doctor")
@@ -271,95 +259,18 @@ def doctor_command(
     night: Annotated[bool, typer.Option("--night", help="Only: did a night finish within 26 h?")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that everything is in place; exit status 1 where something is not.  Example: studyml doctor --night"""
+    """Check that everything is in place; exit status 1 where something is not.
+
+    Example: studyml doctor --night
+    """
     from dataclasses import asdict
 
     from studyml.steps.doctor import doctor
 
-    checks = doctor(load_settings(), now=_now(), night=night)
+    checks = doctor(load_settings(), now=wall_clock(), night=night)
     if as_json:
-        _print_json([asdict(check) for check in checks])
+        print_json([asdict(check) for check in checks])
     else:
-        _print_table(("check", "", "found"), [(c.name, "ok" if c.passed else "NOT OK", c.found) for c in checks])
+        print_table(("check", "", "found"), [(c.name, "ok" if c.passed else "NOT OK", c.found) for c in checks])
     if not all(check.passed for check in checks):
         raise typer.Exit(1)
-
-
-@versions_app.command("list")
-def versions_list(as_json: Json = False) -> None:
-    """All versions, newest first.  Example: studyml versions list"""
-    from dataclasses import asdict
-
-    from studyml.registry.versions import list_versions
-    from studyml.steps.opening import own_database
-
-    with own_database(load_settings()) as connection:
-        found = list_versions(connection)
-    if as_json:
-        _print_json([asdict(each) for each in found])
-        return
-    rows = [
-        (v.version, v.status, v.architecture, v.recipe, v.training_rows, _hours(v.metrics.get("mae"))) for v in found
-    ]
-    _print_table(("version", "status", "architecture", "recipe", "trained on", "holdout MAE"), rows)
-
-
-@versions_app.command("show")
-def versions_show(version: str) -> None:
-    """One version with its metrics and gates, as JSON.  Example: studyml versions show v_20260301_010203"""
-    from dataclasses import asdict
-
-    from studyml.registry.versions import find
-    from studyml.steps.opening import own_database
-
-    with own_database(load_settings()) as connection:
-        _print_json(asdict(find(connection, version)))
-
-
-@versions_app.command("verify")
-def versions_verify(version: Annotated[str | None, typer.Argument(help="Default: the champion.")] = None) -> None:
-    """Check a version's files against its manifest.  Example: studyml versions verify"""
-    from studyml.steps.verify_version import verify_version
-
-    print(f"{verify_version(load_settings(), version)} is whole.")
-
-
-@alerts_app.command("list")
-def alerts_list(
-    every: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False, as_json: Json = False
-) -> None:
-    """Open incidents.  Example: studyml alerts list --all"""
-    from dataclasses import asdict
-
-    from studyml.alerting.incidents import list_incidents
-    from studyml.steps.opening import own_database
-
-    with own_database(load_settings()) as connection:
-        found = list_incidents(connection, only_open=not every)
-    if as_json:
-        _print_json([asdict(each) for each in found])
-        return
-    rows = [(i.id, i.kind, i.status, f"{i.opened_as_of:%Y-%m-%d %H:%M}", i.title) for i in found]
-    _print_table(("id", "kind", "status", "since", "what"), rows) if rows else print("No open incident.")
-
-
-@alerts_app.command("resolve")
-def alerts_resolve(incident: int, note: Annotated[str, typer.Option(help="What was done.")]) -> None:
-    """Close an incident by hand.  Example: studyml alerts resolve 3 --note retrained."""
-    from studyml.alerting.incidents import resolve
-    from studyml.steps.opening import own_database
-
-    now = _now()
-    with own_database(load_settings()) as connection:
-        resolve(connection, incident, as_of=now, now=now, actor=getpass.getuser(), note=note)
-        connection.commit()
-    print(f"Incident {incident} is resolved.")
-
-
-@alerts_app.command("test")
-def alerts_test() -> None:
-    """Send a test message to every alert address.  Example: studyml alerts test"""
-    from studyml.steps.try_alerts import send_test
-
-    sent = send_test(load_settings(), now=_now())
-    print(f"Sent to {sent} alert addresses.")

@@ -5,10 +5,14 @@ feature as missing and says so. A value outside the *documented* range is unusua
 reported. Bounds come from design section 3 and the guide.
 """
 
+import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 Kind = Literal["id", "integer", "number", "category", "time"]
+#: Which hard bound a value breaks: it is not finite, not above the lower one, or more than the upper one.
+Bound = Literal["finite", "above", "at_most"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ OPTIONAL = {
 }
 TABLES: dict[str, tuple[Column, ...]] = {"students": STUDENTS, "topics": TOPICS, "study_sessions": STUDY_SESSIONS}
 
+#: A time outside [EARLIEST, LATEST) is impossible; PostgreSQL knows more (infinity, 4713 BC) than days can be added to.
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 #: A label dated further than this after the wall clock at entry is impossible, hours.
 LABEL_FUTURE_HOURS = 24
 #: The guide's project never predicts less, and a session is never longer than the contract allows, hours.
@@ -92,11 +98,27 @@ def column(table: str, name: str) -> Column:
     return {each.name: each for each in TABLES[table]}[name]
 
 
-def impossible_reason(spec: Column, value: float) -> str:
-    """Why a value is impossible, in words that a person who sees only this line understands."""
+def reason_words(spec: Column, bound: Bound) -> tuple[str, str]:
+    """What stands before and after the value in the reason for which it is impossible."""
     unit = f" {spec.unit}" if spec.unit else ""
-    if value != value or value in (float("inf"), float("-inf")):
-        return f"{spec.name} is {value}, not a number"
-    if spec.above is not None and value <= spec.above:
-        return f"{spec.name} is {value:g}{unit}, not above {spec.above:g}"
-    return f"{spec.name} is {value:g}{unit}, more than {spec.at_most:g}"
+    if bound == "finite":
+        return f"{spec.name} is ", ", not a number"
+    if bound == "above":
+        return f"{spec.name} is ", f"{unit}, not above {spec.above:g}"
+    return f"{spec.name} is ", f"{unit}, more than {spec.at_most:g}"
+
+
+def impossible_reason(spec: Column, value: float) -> str:
+    """Why a value is impossible, in words that a person who sees only this line understands.
+
+    >>> impossible_reason(column("study_sessions", "actual_duration"), 24.5)
+    'actual_duration is 24.5 hours, more than 24'
+    """
+    if not math.isfinite(value):
+        shown = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        bound: Bound = "finite"
+    else:
+        shown = repr(float(value)).removesuffix(".0")
+        bound = "above" if spec.above is not None and value <= spec.above else "at_most"
+    before, after = reason_words(spec, bound)
+    return f"{before}{shown}{after}"

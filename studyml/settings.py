@@ -1,6 +1,9 @@
 """Settings: the environment ``STUDYML_*``, parsed once at an entry point into one frozen object and passed down."""
 
+import os
 import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,13 +12,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from studyml.errors import SettingsError
 
+# PostgreSQL counts timeouts in milliseconds of 31 bits, and days are added to dates: both have an end.
+_LONGEST_DAYS = 36_500
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 
 
 class Settings(BaseSettings):
     """All settings; each field's description is the line in ``.env.example`` and ``docs/operations.md``."""
 
-    model_config = SettingsConfigDict(env_prefix="STUDYML_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="STUDYML_", frozen=True, extra="ignore", env_ignore_empty=True, allow_inf_nan=False
+    )
 
     database_url: SecretStr = Field(description="our own database: postgresql://user:password@host:port/name")
     source_url: SecretStr | None = Field(None, description="the study app's database; empty: database_url")
@@ -25,9 +32,11 @@ class Settings(BaseSettings):
 
     baseline_mae: float = Field(0.99, gt=0, description="baseline MAE of the guide, hours")
     degraded_ratio: float = Field(1.2, gt=1, description="degraded above this multiple of the baseline MAE")
-    monitoring_window_days: int = Field(30, ge=1, description="length of the rolling window, days")
+    monitoring_window_days: int = Field(30, ge=1, le=_LONGEST_DAYS, description="length of the rolling window, days")
     monitoring_min_outcomes: int = Field(10, ge=1, description="fewer outcomes in the window: insufficient_data")
-    correction_window_days: int = Field(60, ge=1, description="how far back changed labels are looked for, days")
+    correction_window_days: int = Field(
+        60, ge=1, le=_LONGEST_DAYS, description="how far back changed labels are looked for, days"
+    )
 
     retrain_min_labels: int = Field(50, ge=1, description="new labels that make a retraining due, sessions")
     holdout_fraction: float = Field(0.2, gt=0, lt=0.9, description="newest share of labelled sessions held out")
@@ -37,11 +46,17 @@ class Settings(BaseSettings):
     epochs: int = Field(150, ge=1, description="maximum epochs of a training")
     batch_size: int = Field(32, ge=1, description="rows per training step")
 
-    scoring_horizon_days: int = Field(31, ge=1, description="how far ahead planned sessions are scored, days")
-    scoring_grace_days: int = Field(7, ge=0, description="how long past sessions without outcome are scored, days")
+    scoring_horizon_days: int = Field(
+        31, ge=1, le=_LONGEST_DAYS, description="how far ahead planned sessions are scored, days"
+    )
+    scoring_grace_days: int = Field(
+        7, ge=0, le=_LONGEST_DAYS, description="how long past sessions without outcome are scored, days"
+    )
     scoring_range_sessions: int = Field(250_000, ge=1, description="planned sessions per mapped scoring task")
-    statement_timeout_seconds: int = Field(1800, ge=1, description="longest single statement, seconds")
-    lock_timeout_seconds: float = Field(2.0, gt=0, description="longest wait for readers at a swap, seconds a try")
+    statement_timeout_seconds: int = Field(1800, ge=1, le=604_800, description="longest single statement, seconds")
+    lock_timeout_seconds: float = Field(
+        2.0, ge=0.01, le=3600, description="longest wait for readers at a swap, seconds a try"
+    )
 
     alert_urls: SecretStr = Field(SecretStr(""), description="Apprise addresses that page, separated by spaces")
     ticket_urls: SecretStr = Field(SecretStr(""), description="Apprise addresses for tickets; empty: alert_urls")
@@ -50,7 +65,7 @@ class Settings(BaseSettings):
     heartbeat_url: SecretStr = Field(SecretStr(""), description="called (GET) by every finished night")
 
     keep_versions: int = Field(10, ge=1, description="newest versions whose artifacts are kept")
-    prediction_retention_days: int = Field(400, ge=31, description="nights of predictions kept, days")
+    prediction_retention_days: int = Field(400, ge=31, le=_LONGEST_DAYS, description="nights of predictions kept, days")
 
     @field_validator("source_schema")
     @classmethod
@@ -64,7 +79,7 @@ class Settings(BaseSettings):
     def _is_timezone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("must be a time zone name such as Europe/Berlin") from None
         return value
 
@@ -78,6 +93,10 @@ class Settings(BaseSettings):
         url = re.sub(r"^(postgres|postgresql\+psycopg2)://", "postgresql://", url)
         if not url.startswith("postgresql://"):
             raise ValueError("must look like postgresql://user:password@host:5432/name")
+        if not _can_be_parsed(url):
+            raise ValueError(
+                "cannot be parsed: write special characters of user and password as %XX, such as %40 for @"
+            )
         return SecretStr(url)
 
     @field_validator("artifact_root", mode="before")
@@ -100,20 +119,38 @@ class Settings(BaseSettings):
     @property
     def alert_addresses(self) -> tuple[str, ...]:
         """The addresses that page; each is a secret."""
-        return (
-            tuple(re.split(r"[\s,]+(?=[a-z0-9]+://)", self.alert_urls.get_secret_value().strip(" ,\n")))
-            if (self.alert_urls.get_secret_value().strip())
-            else ()
-        )
+        given = self.alert_urls.get_secret_value().strip(" ,\t\r\n")
+        return tuple(re.split(r"[\s,]+(?=[A-Za-z0-9]+://)", given)) if given else ()
+
+
+def _can_be_parsed(url: str) -> bool:
+    from psycopg2 import ProgrammingError
+    from psycopg2.extensions import parse_dsn
+
+    try:
+        parts = parse_dsn(url)
+    except ProgrammingError:
+        return False
+    # A slash or an at sign in the password moves what follows it into another part.
+    misplaced = "@" in parts.get("host", "") or "@" in parts.get("dbname", "")
+    return not misplaced and all(re.fullmatch(r"\d{0,5}", port) for port in parts.get("port", "").split(","))
 
 
 def load_settings(**overrides: object) -> Settings:
     """Parse the environment, with ``overrides`` before it; raise SettingsError naming the variable that is wrong."""
+    _refuse_misspelt(os.environ)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
+
+
+def _refuse_misspelt(environment: Mapping[str, str]) -> None:
+    known = ["STUDYML_" + name.upper() for name in Settings.model_fields]
+    for name in environment:
+        if name.startswith("STUDYML_") and name not in known and (meant := get_close_matches(name, known, 1, 0.9)):
+            raise SettingsError(f"{name} is not a setting: did you mean {meant[0]}?")
 
 
 def _sentence(error: ValidationError) -> str:

@@ -44,7 +44,10 @@ def open_incident(
     as_of: datetime,
     now: datetime,
 ) -> tuple[int, bool]:
-    """Open an incident, or update the open one of its kind; return its id and whether it is new. The caller commits."""
+    """Open an incident, or add ``figures`` to the open one of its kind; return its id and whether it is new.
+
+    The caller commits.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO studyml.incidents (kind, severity, status, title, model_version, opened_as_of, opened_at,"
@@ -56,7 +59,7 @@ def open_incident(
         if row is not None:
             return int(row[0]), True
         cursor.execute(
-            "UPDATE studyml.incidents SET updated_as_of = greatest(updated_as_of, %s), figures = %s"
+            "UPDATE studyml.incidents SET updated_as_of = greatest(updated_as_of, %s), figures = figures || %s"
             " WHERE kind = %s AND status = 'open' RETURNING id",
             (as_of, Json(figures), kind),
         )
@@ -104,6 +107,11 @@ def open_of_kind(connection: Connection, kind: str) -> Incident | None:
     """The open incident of a kind."""
     found = _query(connection, "WHERE status = 'open' AND kind = %s", (kind,))
     return found[0] if found else None
+
+
+def is_told(connection: Connection, kind: str, as_of: datetime) -> bool:
+    """Whether an incident of the kind, open or closed, already holds what the night of ``as_of`` found."""
+    return bool(_query(connection, "WHERE kind = %s AND updated_as_of >= %s LIMIT 1", (kind, as_of)))
 
 
 def list_incidents(connection: Connection, *, only_open: bool = True) -> list[Incident]:

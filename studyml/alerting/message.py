@@ -1,66 +1,99 @@
-"""The text of a message: what broke, how far, since when, which version, what was done, what to do."""
+"""The text of a message: what broke, how far, since when, how sure, which version, what was done, what to do."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where a message sends its reader: the runbook, and the Airflow UI or an empty text."""
+
+    runbook_url: str
+    airflow_url: str
+
+    def lines(self, section: str, dag_id: str) -> list[str]:
+        """The last lines of a message."""
+        found = [f"Runbook: {self.runbook_url}#{section}"]
+        if self.airflow_url:
+            found.append(f"Airflow: {self.airflow_url.rstrip('/')}/dags/{dag_id}")
+        return found
 
 
 def degraded_message(
+    figures: Mapping[str, Any],
     *,
     as_of: datetime,
-    since: datetime,
     version: str,
-    rolling_mae: float,
-    rolling_rmse: float,
-    n: int,
-    baseline_mae: float,
-    threshold: float,
-    expected_mae: float | None,
+    last_healthy: tuple[datetime, float] | None,
     window_days: int,
-    runbook_url: str,
-    airflow_url: str,
+    links: Links,
 ) -> tuple[str, str]:
-    """Subject and body about a degraded model; all errors in hours."""
-    subject = f"studyml: predictions degraded, MAE {rolling_mae:.2f} h (limit {threshold:.2f} h)"
-    expected = "not known" if expected_mae is None else f"{expected_mae:.2f} h on its holdout"
+    """Subject and body about a degraded model.
+
+    ``figures`` is a row of ``studyml monitor --json``: errors in hours, coverage a share; ``last_healthy`` is
+    (as_of, MAE in hours) of the newest healthy night.
+    """
+    mae, limit, baseline = figures["rolling_mae"], figures["threshold"], figures["baseline_mae"]
+    expected, covered = figures["expected_mae"], figures["coverage"]
+    sure = "" if covered is None else f"; {covered:.0%} of the sessions of these days have one"
+    tested = "" if expected is None else f", which was off by {expected:.2f} h when it was tested"
+    before = (
+        "no night before it was judged healthy"
+        if last_healthy is None
+        else f"last healthy in the night of {_moment(last_healthy[0])}, with {last_healthy[1]:.2f} h"
+    )
     lines = [
-        f"The study time predictions of the last {window_days} days are off by {rolling_mae:.2f} h on average.",
+        f"Predicted study times of the last {window_days} days were off by {mae:.2f} h on average (MAE)."
+        f" The limit is {limit:.2f} h.",
         "",
-        f"MAE       {rolling_mae:.3f} h over {n} outcomes"
-        f" ({rolling_mae / baseline_mae:.2f} x the baseline of {baseline_mae:.2f} h)",
-        f"Limit     {threshold:.3f} h (the guide's rule)",
-        f"RMSE      {rolling_rmse:.3f} h",
-        f"Version   {version}, expected MAE {expected}",
-        f"Since     the night of {since:%Y-%m-%d %H:%M} UTC; seen by the night of {as_of:%Y-%m-%d %H:%M} UTC",
+        f"- How bad: {mae / baseline:.2f} x the baseline of {baseline:.2f} h; RMSE {figures['rolling_rmse']:.2f} h.",
+        f"- How sure: {figures['n']} outcomes{sure}.",
+        f"- Since: the night of {_moment(as_of)}; {before}.",
+        f"- Version: {version}{tested}.",
         "",
-        "Done: a retraining is due tonight; the gates keep the present version unless the new one is better.",
-        "Next: see what moved with 'studyml monitor --json' and 'studyml report', then follow the runbook.",
-        f"Runbook: {runbook_url}#degraded",
+        "Nothing is down: predictions are served as before, only less exact.",
+        "Done: a retraining is due and runs in this night; its version serves only if it passes the gates.",
+        "Next:",
+        "1. When the night has finished, see what the retraining decided: studyml report",
+        "2. If it was rejected, or the error jumped: look for changed source data, see the runbook.",
+        "No further message comes about this incident. It closes by itself when the MAE is back under the limit.",
+        "",
+        *links.lines("degraded", "studyml_nightly"),
     ]
-    if airflow_url:
-        lines.append(f"Airflow: {airflow_url.rstrip('/')}/dags/studyml_nightly")
-    return subject, "\n".join(lines)
+    return f"studyml: predictions degraded, MAE {mae:.2f} h (limit {limit:.2f} h)", "\n".join(lines)
 
 
 def failure_message(
-    *, dag_id: str, task_id: str, dag_run_id: str, as_of: datetime, error: str, runbook_url: str, airflow_url: str
+    *, dag_id: str, task_id: str, dag_run_id: str, as_of: datetime, error: str, links: Links
 ) -> tuple[str, str]:
     """Subject and body about a task that failed for good."""
     subject = f"studyml: {dag_id}.{task_id} failed"
     lines = [
-        f"The task {task_id} of {dag_id} failed after its retries.",
+        f"The task {task_id} of {dag_id} failed and is not tried again by itself:",
         "",
-        f"Error     {error}",
-        f"Night     {as_of:%Y-%m-%d %H:%M} UTC",
-        f"Run       {dag_run_id}",
+        error,
         "",
-        "Done: what the night had written before stays; yesterday's predictions stay readable.",
-        "Next: cure what the error names, then clear the task in Airflow: every task can be run again.",
-        f"Runbook: {runbook_url}#task-failed",
+        f"- Night: {_moment(as_of)}.",
+        f"- Run: {dag_run_id}.",
+        "",
+        "Nothing is lost: the predictions that analysts read stay as they are until newer ones are whole.",
+        "Next:",
+        "1. Do what the error says.",
+        "2. Clear the red task in Airflow: every task can be run again, and what follows it runs too.",
+        "No further message comes about this task while the incident is open. It closes by itself when a later night"
+        " finishes without a failed task.",
+        "",
+        *links.lines("task-failed", dag_id),
     ]
-    if airflow_url:
-        lines.append(f"Airflow: {airflow_url.rstrip('/')}/dags/{dag_id}")
     return subject, "\n".join(lines)
 
 
 def trial_message(now: datetime) -> tuple[str, str]:
     """Subject and body of ``studyml alerts test``."""
-    return "studyml: test message", f"This is a test, sent {now:%Y-%m-%d %H:%M} UTC. Nothing is wrong."
+    return "studyml: test message", f"This is a test, sent {_moment(now)}. Nothing is wrong."
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

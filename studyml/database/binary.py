@@ -34,7 +34,8 @@ def decode(raw: memoryview, types: Mapping[str, str]) -> dict[str, NDArray[np.ge
     """The columns of a binary COPY stream; raises DatabaseError where a row has another shape than ``types``."""
     layout = _layout(types)
     body = raw[len(SIGNATURE) : len(raw) - len(TRAILER)]
-    if bytes(raw[:11]) != SIGNATURE[:11] or bytes(raw[-2:]) != TRAILER or len(body) % layout.itemsize:
+    framed = len(raw) >= len(SIGNATURE) + len(TRAILER) and bytes(raw[: len(SIGNATURE)]) == SIGNATURE
+    if not framed or bytes(raw[-2:]) != TRAILER or len(body) % layout.itemsize:
         raise DatabaseError("the source returned rows of another shape than the data contract: a value is NULL inside.")
     rows = np.frombuffer(body, dtype=layout)
     lengths_right = all(bool((rows[f"{name}:length"] == np.dtype(kind).itemsize).all()) for name, kind in types.items())
@@ -99,7 +100,7 @@ class CopyStream(io.RawIOBase):
     def __init__(self, blocks: Iterator[bytes]) -> None:
         super().__init__()
         self._pieces = _framed(blocks)
-        self._rest = b""
+        self._rest = memoryview(b"")
 
     def read(self, size: int = -1) -> bytes:
         """The next ``size`` bytes at most, empty at the end."""
@@ -107,9 +108,10 @@ class CopyStream(io.RawIOBase):
             piece = next(self._pieces, None)
             if piece is None:
                 return b""
-            self._rest = piece
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+            self._rest = memoryview(piece)
+        end = len(self._rest) if size < 0 else size
+        taken, self._rest = self._rest[:end], self._rest[end:]
+        return bytes(taken)
 
 
 def _framed(blocks: Iterator[bytes]) -> Iterator[bytes]:

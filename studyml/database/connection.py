@@ -1,14 +1,15 @@
 """Connections to PostgreSQL whose failures are sentences."""
 
 import re
-import threading
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import psycopg2
 import psycopg2.errors
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import parse_dsn
 
 from studyml.errors import DatabaseError, LockBusyError, SchemaError, SourceError, StudymlError
 
@@ -20,8 +21,11 @@ _LOCK_NAMESPACE = 0x5374_7564
 
 def describe(url: str) -> str:
     """Host, port and database of an address, without user and password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path or '/'}"
+    try:
+        parts = parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        return "an address that cannot be parsed"
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}/{parts.get('dbname', '')}"
 
 
 @contextmanager
@@ -36,6 +40,7 @@ def connect(url: str, *, statement_timeout_seconds: int = 1800, timezone: str = 
             url,
             application_name="studyml",
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            client_encoding="UTF8",
             options=f"-c statement_timeout={statement_timeout_seconds * 1000} -c TimeZone={timezone}"
             " -c idle_in_transaction_session_timeout=3600000",
         )
@@ -44,6 +49,8 @@ def connect(url: str, *, statement_timeout_seconds: int = 1800, timezone: str = 
     try:
         yield connection
     except psycopg2.Error as error:
+        if error.cursor is not None and error.cursor.connection is not connection:
+            raise  # another database's, opened around this one: its own sentence names it
         raise translate(url, error) from error
     finally:
         connection.close()
@@ -55,7 +62,7 @@ def advisory_lock(connection: Connection, name: str, *, wait_seconds: float = 60
 
     The lock dies with its connection, so a killed process never leaves one behind.
     """
-    key = _lock_key(name)
+    key = zlib.crc32(name.encode()) - 2**31
     waited, pause = 0.0, 0.05
     while True:
         with connection.cursor() as cursor:
@@ -66,7 +73,7 @@ def advisory_lock(connection: Connection, name: str, *, wait_seconds: float = 60
             break
         if waited >= wait_seconds:
             raise LockBusyError(f"another process holds the lock '{name}': wait until it ends, then run this again.")
-        threading.Event().wait(pause)
+        time.sleep(pause)
         waited, pause = waited + pause, min(pause * 2, 2.0)
     try:
         yield
@@ -78,16 +85,11 @@ def advisory_lock(connection: Connection, name: str, *, wait_seconds: float = 60
             connection.commit()
 
 
-def _lock_key(name: str) -> int:
-    import zlib
-
-    return zlib.crc32(name.encode()) - 2**31
-
-
 def _unreachable(url: str, error: psycopg2.Error) -> StudymlError:
     words = _first_line(error)
     return DatabaseError(
-        f"PostgreSQL at {describe(url)} cannot be reached ({words}): check that it runs and that the address is right."
+        f"PostgreSQL at {describe(url)} cannot be reached ({words}): check that it runs, and that address, user and"
+        " password are right."
     )
 
 

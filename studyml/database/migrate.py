@@ -4,8 +4,8 @@ from pathlib import Path
 
 import psycopg2
 
-from studyml.database.connection import connect, translate
-from studyml.errors import DatabaseError
+from studyml.database.connection import CONNECT_TIMEOUT_SECONDS, connect, describe, translate
+from studyml.errors import DatabaseError, SchemaError
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -19,6 +19,7 @@ def upgrade(url: str) -> list[str]:
     import sqlalchemy
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     with connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT has_database_privilege(current_database(), 'CREATE')")
@@ -30,17 +31,28 @@ def upgrade(url: str) -> list[str]:
                 "the database user may not create the schemas studyml and analytics: create both and make it their"
                 " owner."
             )
-    address = sqlalchemy.make_url(url).set(drivername="postgresql+psycopg2")
-    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
+    # The driver parses the address, as everywhere: SQLAlchemy's own parser reads some passwords differently.
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg2://",
+        creator=lambda: psycopg2.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="studyml"),
+        poolclass=sqlalchemy.pool.NullPool,
+    )
     notices: list[str] = []
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     try:
         with engine.connect() as engine_connection:
             config.attributes["connection"] = engine_connection
             command.upgrade(config, "head")
             raw = engine_connection.connection.dbapi_connection
             notices.extend(_readable(raw.notices if raw is not None else []))
+    except CommandError as error:
+        raise SchemaError(
+            f"the schema studyml at {describe(url)} is at a revision that this version does not know ({error}):"
+            " install the newer studyml that made it."
+        ) from None
+    except psycopg2.Error as error:
+        raise translate(url, error) from error
     except sqlalchemy.exc.DBAPIError as error:
         if isinstance(error.orig, psycopg2.Error):
             raise translate(url, error.orig) from error

@@ -39,10 +39,9 @@ def end_night(connection: Connection, as_of: datetime, *, now: datetime) -> bool
 
 
 def last_finished_at(connection: Connection) -> tuple[datetime, datetime] | None:
-    """(as_of, finished_at) of the night that finished last by the wall clock."""
+    """(as_of, finished_at) of the newest finished night; a replay, which finishes later, does not count."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT as_of, finished_at FROM studyml.nights WHERE finished_at IS NOT NULL"
-            " ORDER BY finished_at DESC LIMIT 1"
+            "SELECT as_of, finished_at FROM studyml.nights WHERE finished_at IS NOT NULL ORDER BY as_of DESC LIMIT 1"
         )
         return cursor.fetchone()

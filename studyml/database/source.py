@@ -14,7 +14,7 @@ import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from studyml.contract import STUDENTS, STUDY_SESSIONS, TOPICS, Column
+from studyml.contract import EARLIEST, LATEST, STUDENTS, STUDY_SESSIONS, TOPICS, Column
 from studyml.database.binary import copy_out
 from studyml.database.connection import connect
 from studyml.errors import DatabaseError, SourceError
@@ -70,8 +70,11 @@ def read_topics(connection: Connection, schema: str, vocabularies: Vocabularies)
 
 
 def read_labels(connection: Connection, schema: str, *, through: datetime) -> Frame:
-    """id, session_date and actual_duration (hours, NaN while unknown) of sessions dated up to ``through``."""
-    where = sql.SQL("session_date::timestamptz <= {}").format(sql.Literal(through))
+    """id, session_date and actual_duration (hours, NaN while unknown) of sessions dated up to ``through``.
+
+    Also of those without a usable date (NULL_INTEGER here), so that their labels are refused and not overlooked.
+    """
+    where = sql.SQL("session_date IS NULL OR session_date::timestamptz <= {}").format(sql.Literal(through))
     return _read(connection, schema, "study_sessions", SESSION_LABELS, {}, where)
 
 
@@ -156,7 +159,16 @@ def _read(
     query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY id").format(
         sql.SQL(", ").join(expressions), sql.Identifier(schema, table), where or sql.SQL("true")
     )
-    arrays = copy_out(connection, query, {column.name: _TYPES[column.kind] for column in columns})
+    try:
+        arrays = copy_out(connection, query, {column.name: _TYPES[column.kind] for column in columns})
+    except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
+        if isinstance(error, psycopg2.errors.InsufficientPrivilege):
+            raise
+        words = str(error.diag.message_primary or error).rstrip(".")
+        raise SourceError(
+            f"the source table {schema}.{table} is not as the data contract needs it ({words}): correct it, or give"
+            " studyml a view that is."
+        ) from error
     kept = {column.name: vocabularies[column.name] for column in columns if column.kind == "category"}
     return Frame(arrays, kept)
 
@@ -166,7 +178,9 @@ def _expression(column: Column, vocabularies: Vocabularies) -> sql.Composable:
     if column.kind == "number":
         return sql.SQL("coalesce({}::double precision, 'NaN')").format(name)
     if column.kind == "time":
-        return sql.SQL("coalesce({}::timestamptz, '-infinity')").format(name)
+        return sql.SQL(
+            "CASE WHEN {0}::timestamptz >= {1} AND {0}::timestamptz < {2} THEN {0}::timestamptz ELSE '-infinity' END"
+        ).format(name, sql.Literal(EARLIEST), sql.Literal(LATEST))
     if column.kind == "category":
         return sql.SQL(
             "CASE WHEN nullif({0}::text, '') IS NULL THEN {2}"

@@ -30,7 +30,10 @@ def sql_type(column: Column) -> str:
 
 
 def ensure_source_tables(connection: Connection, schema: str) -> None:
-    """Create the three tables where they are missing; raise SourceError where they are somebody else's."""
+    """Create the three tables where they are missing; raise SourceError where they are somebody else's.
+
+    Their foreign keys come with ``ensure_references`` after the rows: checked at once, not row by row.
+    """
     marks = [_mark(connection, schema, table) for table in TABLES]
     if all(mark == MARK for mark in marks):
         return
@@ -38,13 +41,14 @@ def ensure_source_tables(connection: Connection, schema: str) -> None:
     if foreign or any(mark == MARK for mark in marks):
         named = (foreign or list(TABLES))[0]
         raise SourceError(
-            f"{schema}.{named} was not created by studyml and is read-only to it: load into another database or set"
-            " STUDYML_SOURCE_SCHEMA."
+            f"{schema}.{named} was not created by studyml and is read-only to it: load into another database, or set"
+            " STUDYML_SOURCE_SCHEMA to a new schema."
         )
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
         for table in TABLES:
-            cursor.execute(_create(schema, table))
+            parts = sql.SQL(", ").join(_define(column) for column in all_columns(table))
+            cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(schema, table), parts))
             cursor.execute(
                 sql.SQL("COMMENT ON TABLE {} IS {}").format(sql.Identifier(schema, table), sql.Literal(MARK))
             )
@@ -62,19 +66,31 @@ def _mark(connection: Connection, schema: str, table: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _create(schema: str, table: str) -> sql.Composed:
-    parts = [_define(schema, column) for column in all_columns(table)]
-    return sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(schema, table), sql.SQL(", ").join(parts))
-
-
-def _define(schema: str, column: Column) -> sql.Composed:
+def _define(column: Column) -> sql.Composed:
     words = sql.SQL("{} " + sql_type(column)).format(sql.Identifier(column.name))
     if column.name == "id":
         return words + sql.SQL(" PRIMARY KEY")
-    if column.name in _REFERENCES:
-        target = sql.Identifier(schema, _REFERENCES[column.name])
-        return words + sql.SQL(" NOT NULL REFERENCES {}").format(target)
     return words + sql.SQL(" NOT NULL") if column.required else words
+
+
+def ensure_references(connection: Connection, schema: str) -> None:
+    """Add the foreign keys of study_sessions where they are missing."""
+    with connection.cursor() as cursor:
+        for name, target in _REFERENCES.items():
+            cursor.execute(
+                "SELECT FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace"
+                " WHERE n.nspname = %s AND c.conname = %s",
+                (schema, f"study_sessions_{name}_fkey"),
+            )
+            if cursor.fetchone() is None:
+                cursor.execute(
+                    sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {}").format(
+                        sql.Identifier(schema, "study_sessions"),
+                        sql.Identifier(f"study_sessions_{name}_fkey"),
+                        sql.Identifier(name),
+                        sql.Identifier(schema, target),
+                    )
+                )
 
 
 def count_sessions(connection: Connection, schema: str) -> int:

@@ -175,7 +175,10 @@ def _launch(state_dir: Path, name: str, arguments: list[str], environment: dict[
             stderr=output,
             start_new_session=True,
         )
-    return ProcessId.of(name, process.pid)
+    started = ProcessId.of(name, process.pid)
+    # It may outlive this command and is known by its pid from here on: Popen shall not warn that it still runs.
+    process.returncode = 0
+    return started
 
 
 @contextmanager
@@ -187,16 +190,13 @@ def _opened(log: Path) -> Iterator[int]:
 
 def _wait_until_healthy(airflow: Airflow, started: datetime) -> None:
     deadline = time.monotonic() + _HEALTH_SECONDS
-    client = airflow.client()
-    while True:
-        airflow.check_alive()
-        missing = client.unhealthy(since=started)
-        if not missing:
-            return
-        if time.monotonic() > deadline:
-            logs = airflow.state_dir / "logs"
-            raise DevelopmentError(f"Airflow's {', '.join(missing)} did not become healthy: see {logs}.")
-        time.sleep(0.5)
+    with airflow.client() as client:
+        while missing := client.unhealthy(since=started):
+            airflow.check_alive()
+            if time.monotonic() > deadline:
+                logs = airflow.state_dir / "logs"
+                raise DevelopmentError(f"Airflow's {', '.join(missing)} did not become healthy: see {logs}.")
+            time.sleep(0.5)
 
 
 def _revision(metadata_url: str) -> str | None:

@@ -165,7 +165,7 @@ class Session:
             "its address": f"studyml dev postgres start; studyml dev postgres url --database {self.source.database}",
         }
         # In a log or a pipe there is no terminal whose width counts.
-        console = Console() if sys.stdout.isatty() else Console(width=110)
+        console = Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=110)
         print_summary(console, data_sources.count_rows(self.database_url), reports, where)
 
 

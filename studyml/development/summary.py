@@ -31,7 +31,7 @@ def print_summary(
     quarantined: Mapping[str, int] = (reports[-1].get("quarantined") if reports else None) or {}
     console.print(_data_table(rows, quarantined))
     for report in reports:
-        console.print(_night_table(report))
+        console.print(night_table(report))
     console.print(_where_table(where))
 
 
@@ -42,7 +42,8 @@ def _data_table(rows: Mapping[str, int], quarantined: Mapping[str, int]) -> Tabl
     return table
 
 
-def _night_table(report: dict[str, Any]) -> Table:
+def night_table(report: dict[str, Any]) -> Table:
+    """One night for a person, from ``steps.report``."""
     kind = "replay" if report.get("replay") else "finished" if report.get("finished") else "not finished"
     table = _plain(f"Night {report.get('as_of')}", kind)
     for name, value in [*_retraining(report), *_scoring(report), *_monitoring(report), *_incidents(report)]:
@@ -57,7 +58,8 @@ def _retraining(report: dict[str, Any]) -> list[tuple[str, str]]:
     because = f" ({_REASONS.get(found['reason'], found['reason'])})" if found.get("reason") else ""
     version = f", {found['version']}" if found.get("version") else ""
     lines = [("decision", f"{found.get('decision')}{because}{version}")]
-    lines += [("", str(reason)) for reason in [*(found.get("reasons") or []), found.get("note")] if reason]
+    said = dict.fromkeys([*(found.get("reasons") or []), found.get("note")])  # the note may repeat the only reason
+    lines += [("", str(reason)) for reason in said if reason]
     lines.append(("new labels", f"{found.get('new_labels')} of {found.get('needed')} that make a retraining due"))
     metrics = found.get("metrics") or {}
     if metrics.get("mae") is not None:

@@ -16,6 +16,8 @@ RESAMPLES = 4000
 CONFIDENCE = 0.9
 #: With fewer students than this, each student's weeks are the groups.
 MINIMUM_STUDENTS = 8
+#: More students than this are resampled in this many sets of students: as good, and memory stays bounded.
+MAXIMUM_GROUPS = 1000
 _WEEK_MICROSECONDS = 7 * 24 * 3600 * 1_000_000
 
 
@@ -48,7 +50,8 @@ def compare(errors: Floats, reference_errors: Floats, groups: Integers, *, seed:
     The bound is the 90 % quantile over bootstrap samples of the groups. A reference without error cannot be
     beaten; fewer than two groups give no bound (infinite).
     """
-    count = int(groups.max()) + 1
+    count = min(int(groups.max()) + 1, MAXIMUM_GROUPS)
+    groups = groups % count
     ours, theirs = np.bincount(groups, errors, count), np.bincount(groups, reference_errors, count)
     ratio = _ratio(ours.sum(), theirs.sum())
     if count < 2:
@@ -57,7 +60,8 @@ def compare(errors: Floats, reference_errors: Floats, groups: Integers, *, seed:
     weights = random.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
     numerators, denominators = weights @ ours, weights @ theirs
     ratios = np.divide(numerators, denominators, out=np.full(RESAMPLES, np.inf), where=denominators > 0)
-    return Comparison(ratio, float(np.quantile(ratios, CONFIDENCE)), len(errors), count)
+    # "higher" takes a ratio that was drawn: between two infinite ones there is nothing to interpolate.
+    return Comparison(ratio, float(np.quantile(ratios, CONFIDENCE, method="higher")), len(errors), count)
 
 
 def _ratio(ours: float, theirs: float) -> float:

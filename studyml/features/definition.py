@@ -139,9 +139,13 @@ def derive(frame: Frame) -> Frame:
     hours = np.array([*(float(HOURS.get(level, np.nan)) for level in frame.vocabularies["time_of_day"]), np.nan])
     codes = frame["time_of_day"].astype(np.intp)
     angle = 2 * np.pi * hours[np.where(codes < 0, len(hours) - 1, codes)] / 24
+    # Absurd but possible numbers overflow to infinity, which the encoder takes for missing.
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        ratio = number["difficulty_level"] / (number["avg_focus_duration"] / 60)
+        difference = number["energy_level"] - number["distraction_level"]
     return frame.with_columns(
-        difficulty_focus_ratio=number["difficulty_level"] / (number["avg_focus_duration"] / 60),
-        energy_distraction_diff=number["energy_level"] - number["distraction_level"],
+        difficulty_focus_ratio=ratio,
+        energy_distraction_diff=difference,
         hour_sin=np.sin(angle),
         hour_cos=np.cos(angle),
     )

@@ -19,6 +19,8 @@ from studyml.frame import Frame
 MINIMUM_LEVEL_ROWS, MINIMUM_LEVEL_SHARE, MAXIMUM_LEVELS = 10, 0.005, 25
 #: Standardised inputs are clipped to this many standard deviations.
 CLIP = 5.0
+#: A number beyond this counts as missing: its square, and so a standard deviation, would overflow.
+LARGEST = 1e100
 
 Matrix = NDArray[np.float32]
 
@@ -73,8 +75,9 @@ class Encoder:
         """The network's input, float32 [rows, inputs], always finite."""
         matrix = np.empty((len(frame), len(self.inputs)), np.float32)
         for position, each in enumerate(self.inputs):
-            raw = raw_input(frame, each)
-            matrix[:, position] = np.clip((raw - each.mean) / each.scale, -self.clip, self.clip)
+            with np.errstate(over="ignore"):  # an infinite quotient is clipped like any other
+                standardised = (raw_input(frame, each) - each.mean) / each.scale
+            matrix[:, position] = np.clip(standardised, -self.clip, self.clip)
         return matrix
 
 
@@ -86,9 +89,15 @@ def raw_input(frame: Frame, each: Input) -> NDArray[np.float64]:
         code = vocabulary.index(each.level) if each.level in vocabulary else None
         return np.zeros(len(frame)) if code is None else (values == code).astype(np.float64)
     numbers = values.astype(np.float64)
+    known = _known(numbers)
     if each.kind == "missing":
-        return np.isnan(numbers).astype(np.float64)
-    return np.where(np.isnan(numbers), each.fill, numbers)
+        return (~known).astype(np.float64)
+    return np.where(known, numbers, each.fill)
+
+
+def _known(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
+    # NaN compares false, so that one comparison says all.
+    return np.abs(numbers) <= LARGEST
 
 
 def fit_encoder(frame: Frame, names: Sequence[str] = (*FEATURES, *DERIVED, *CYCLICAL)) -> Encoder:
@@ -112,12 +121,12 @@ def fit_encoder(frame: Frame, names: Sequence[str] = (*FEATURES, *DERIVED, *CYCL
 def _seen(frame: Frame, name: str) -> tuple[str, ...]:
     codes = frame[name].astype(np.intp)
     present = set(np.unique(codes).tolist())
-    return tuple(level for code, level in enumerate(frame.vocabularies[name]) if code in present)
+    return tuple(sorted(level for code, level in enumerate(frame.vocabularies[name]) if code in present))
 
 
 def _fit_number(frame: Frame, name: str) -> list[Input]:
     values = frame[name].astype(np.float64)
-    known = values[~np.isnan(values)]
+    known = values[_known(values)]
     found: list[Input] = []
     if known.size and known.min() < known.max():
         filled = Input(name, "number", 0.0, 1.0, fill=float(np.median(known)))
@@ -132,7 +141,9 @@ def _fit_levels(frame: Frame, name: str) -> list[Input]:
     codes = frame[name].astype(np.intp)
     counts = np.bincount(codes[codes >= 0], minlength=len(vocabulary))
     needed = max(MINIMUM_LEVEL_ROWS, MINIMUM_LEVEL_SHARE * len(frame))
-    frequent = [code for code in np.argsort(-counts, kind="stable")[:MAXIMUM_LEVELS] if counts[code] >= needed]
+    # By frequency, ties by name: the order of a vocabulary says nothing, and must not change a network.
+    by_count = sorted(range(len(vocabulary)), key=lambda code: (-counts[code], vocabulary[code]))
+    frequent = [code for code in by_count[:MAXIMUM_LEVELS] if counts[code] >= needed]
     inputs = [Input(name, "level", 0.0, 1.0, level=vocabulary[code]) for code in frequent]
     return [_standardised(frame, each) for each in inputs if 0 < raw_input(frame, each).mean() < 1]
 

@@ -18,8 +18,12 @@ from studyml.frame import NULL_INTEGER, Frame, to_datetime, to_microseconds
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-#: How far from a session's date a night can lie that predicted it, beyond horizon and grace.
+#: How far before a session's date a night can lie that predicted it, beyond the horizon.
 _SLACK = timedelta(days=1)
+
+#: Holds of the revision ``o`` that counts at as_of: no later one was observed by then.
+_IS_CURRENT = """NOT EXISTS (SELECT FROM studyml.outcomes later WHERE later.session_id = o.session_id
+    AND later.revision > o.revision AND later.observed_at <= %(as_of)s)"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,6 @@ def record_changes(
     as_of: datetime,
     now: datetime,
     horizon_days: int,
-    grace_days: int,
 ) -> None:
     """Append the revisions in arrival order and copy the predictions that stood for them. The caller commits.
 
@@ -132,7 +135,6 @@ def record_changes(
                     "ids": first,
                     "as_of": as_of,
                     "oldest": min(dates) - timedelta(days=horizon_days) - _SLACK,
-                    "newest": max(dates) + timedelta(days=grace_days) + _SLACK,
                 },
             )
         later = [(c.session_id, c.revision) for c in changes if not c.first]
@@ -148,7 +150,7 @@ SELECT DISTINCT ON (o.session_id, p.role) o.session_id, o.revision, p.role, p.as
 FROM studyml.outcomes o
 JOIN studyml.predictions p ON p.session_id = o.session_id
 WHERE o.session_id = ANY(%(ids)s) AND o.revision = 1
-  AND p.as_of < %(as_of)s AND p.as_of BETWEEN %(oldest)s AND %(newest)s
+  AND p.as_of < %(as_of)s AND p.as_of >= %(oldest)s
 ORDER BY o.session_id, p.role, p.as_of DESC
 """
 
@@ -161,6 +163,25 @@ FROM (VALUES %s) AS later (session_id, revision)
 JOIN studyml.outcomes o ON o.session_id = later.session_id AND o.revision = later.revision
 JOIN studyml.outcome_predictions f ON f.session_id = o.session_id AND f.revision = 1
 """
+
+
+def newest_observation(connection: Connection) -> datetime | None:
+    """The newest as_of that observed an outcome: the ledger is never continued before it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT observed_at FROM studyml.outcomes ORDER BY outcome_id DESC LIMIT 1")
+        row = cursor.fetchone()
+    return None if row is None else row[0]
+
+
+def count_outcomes(connection: Connection, *, after: datetime, as_of: datetime) -> int:
+    """Sessions dated in (``after``, ``as_of``] that had an outcome at ``as_of``."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM studyml.outcomes o WHERE o.actual_hours IS NOT NULL AND o.session_date > %(after)s"
+            f" AND o.session_date <= %(as_of)s AND o.observed_at <= %(as_of)s AND {_IS_CURRENT}",
+            {"as_of": as_of, "after": after},
+        )
+        return int((cursor.fetchone() or (0,))[0])
 
 
 def new_labels(connection: Connection, *, consumed_through: int, as_of: datetime) -> tuple[int, int]:
@@ -192,9 +213,9 @@ def sessions_with_outcome(connection: Connection, *, after: datetime, as_of: dat
     """Ids, ascending, of sessions dated after ``after`` that had an outcome at ``as_of``."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT session_id FROM (SELECT DISTINCT ON (session_id) session_id, actual_hours FROM studyml.outcomes"
-            " WHERE observed_at <= %s AND session_date > %s ORDER BY session_id, revision DESC) AS current"
-            " WHERE actual_hours IS NOT NULL ORDER BY session_id",
-            (as_of, after),
+            "SELECT o.session_id FROM studyml.outcomes o WHERE o.actual_hours IS NOT NULL"
+            " AND o.session_date > %(after)s AND o.observed_at <= %(as_of)s"
+            f" AND {_IS_CURRENT} ORDER BY o.session_id",
+            {"as_of": as_of, "after": after},
         )
         return np.array([row[0] for row in cursor.fetchall()], np.int64)

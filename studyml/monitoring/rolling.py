@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from psycopg2.extensions import connection as Connection
 
 SERVED = "served"
+#: A MAE so little above the threshold, in hours, is equal to it but for rounding.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def judge(rolling: Rolling, rule: Rule) -> Verdict:
 
     >>> judge(Rolling("served", 10, 1.19, 1.5), Rule(0.99, 1.2, 10)).verdict
     'degraded'
+    >>> judge(Rolling("served", 10, 1.188, 1.5), Rule(0.99, 1.2, 10)).verdict
+    'healthy'
     >>> judge(Rolling("served", 9, 5.0, 6.0), Rule(0.99, 1.2, 10)).verdict
     'insufficient_data'
     """
@@ -62,7 +66,7 @@ def judge(rolling: Rolling, rule: Rule) -> Verdict:
     if rolling.mae is None or not math.isfinite(rolling.mae):
         return Verdict("error", f"the MAE over {rolling.n} outcomes is not a number")
     comparison = f"MAE {rolling.mae:.3f} h over {rolling.n} outcomes against a threshold of {rule.threshold:.3f} h"
-    if rolling.mae > rule.threshold:
+    if rolling.mae > rule.threshold + _ROUNDING:
         return Verdict("degraded", f"{comparison} ({rolling.mae / rule.baseline_mae:.2f} x the baseline)")
     return Verdict("healthy", comparison)
 
@@ -71,39 +75,50 @@ def rolling_errors(connection: Connection, *, as_of: datetime, window_days: int)
     """The served predictions first, then each version that has outcomes in the window."""
     with connection.cursor() as cursor:
         cursor.execute(_ROLLING, {"start": as_of - timedelta(days=window_days), "as_of": as_of, "served": SERVED})
-        found = [Rolling(str(scope), int(n), mae, rmse) for scope, n, mae, rmse in cursor.fetchall()]
+        found = [Rolling(str(scope), int(n), _finite(mae), _finite(rmse)) for scope, n, mae, rmse in cursor.fetchall()]
     served = [each for each in found if each.scope == SERVED] or [Rolling(SERVED, 0, None, None)]
     return served + sorted((each for each in found if each.scope != SERVED), key=lambda each: each.scope)
 
 
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+# The revision that counts is chosen before the window: a correction may have moved a session out of it.
 _ROLLING = """
-WITH current AS (
-    SELECT DISTINCT ON (session_id, role) model_version, served, actual_hours, error_hours
-    FROM studyml.outcome_predictions
+WITH current AS MATERIALIZED (
+    SELECT model_version, served, error_hours FROM studyml.outcome_predictions o
     WHERE session_date > %(start)s AND session_date <= %(as_of)s AND observed_at <= %(as_of)s
-    ORDER BY session_id, role, revision DESC
+      AND actual_hours IS NOT NULL
+      AND NOT EXISTS (SELECT FROM studyml.outcomes later WHERE later.session_id = o.session_id
+          AND later.revision > o.revision AND later.observed_at <= %(as_of)s)
 ), scoped AS (
-    SELECT %(served)s AS scope, error_hours FROM current WHERE served AND actual_hours IS NOT NULL
+    SELECT %(served)s AS scope, error_hours FROM current WHERE served
     UNION ALL
-    SELECT model_version, error_hours FROM current WHERE actual_hours IS NOT NULL
+    SELECT model_version, error_hours FROM current
 )
 SELECT scope, count(*), avg(abs(error_hours)), sqrt(avg(error_hours ^ 2)) FROM scoped GROUP BY scope
 """
 
 
-def label_coverage(connection: Connection, *, as_of: datetime, window_days: int, sessions: int) -> float | None:
-    """Share of the window's ``sessions`` that have an outcome by ``as_of``; None where there are no sessions."""
-    if sessions == 0:
-        return None
+def coverage(outcomes: int, sessions: int) -> float | None:
+    """Share of the window's ``sessions`` that have an outcome; None where there are no sessions.
+
+    >>> coverage(1, 4)
+    0.25
+    """
+    return min(1.0, outcomes / sessions) if sessions else None
+
+
+def last_healthy(connection: Connection, before: datetime) -> tuple[datetime, float] | None:
+    """(as_of, MAE in hours) of the newest night before ``before`` that judged the served predictions healthy."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM (SELECT DISTINCT ON (session_id) actual_hours FROM studyml.outcomes"
-            " WHERE session_date > %s AND session_date <= %s AND observed_at <= %s ORDER BY session_id, revision DESC)"
-            " AS current WHERE actual_hours IS NOT NULL",
-            (as_of - timedelta(days=window_days), as_of, as_of),
+            "SELECT as_of, rolling_mae FROM studyml.monitoring_runs WHERE scope = %s AND verdict = 'healthy'"
+            " AND as_of < %s ORDER BY as_of DESC LIMIT 1",
+            (SERVED, before),
         )
-        labelled = int((cursor.fetchone() or (0,))[0])
-    return min(1.0, labelled / sessions)
+        return cursor.fetchone()
 
 
 def record_verdict(

@@ -16,16 +16,37 @@ _BLOCK = 1 << 20
 
 def new_build(root: Path, version: str) -> Path:
     """An empty folder in which to build ``version``; raises ArtifactError where the root cannot be written."""
-    folder = root / BUILDING / version
+    folder = reclaim(root, version)
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     except OSError as error:
-        raise ArtifactError(
-            f"the artifact root {root} cannot be written ({error.strerror}): check STUDYML_ARTIFACT_ROOT and its"
-            " permissions."
-        ) from None
+        raise _unwritable(root, error) from None
     return folder
+
+
+def reclaim(root: Path, version: str) -> Path:
+    """The build folder of a version that no row commits yet, taken back from its final name after a crash.
+
+    A process that dies between the rename and the commit leaves a whole folder that is nobody's version.
+    """
+    final, building = root / version, build_folder(root, version)
+    try:
+        if final.is_dir() and building.is_dir():
+            shutil.rmtree(final)
+        elif final.is_dir():
+            building.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(final, building)
+    except OSError as error:
+        raise _unwritable(root, error) from None
+    return building
+
+
+def _unwritable(root: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(
+        f"the artifact root {root} cannot be written ({error.strerror}): check STUDYML_ARTIFACT_ROOT, its permissions"
+        " and its free space."
+    )
 
 
 def require_writable(root: Path) -> None:
@@ -58,30 +79,31 @@ def seal(folder: Path) -> str:
 def publish(root: Path, version: str) -> tuple[Path, str]:
     """Seal the build and rename it to its final name; return the folder and the manifest's SHA-256.
 
-    Run again after a crash it finds the folder already renamed and returns the same.
+    Only for a version that no row commits yet: what a crash left under its final name is sealed again.
     """
-    final, building = root / version, build_folder(root, version)
-    if building.is_dir():
-        manifest_sha256 = seal(building)
-        try:
-            os.rename(building, final)
-        except OSError as error:
-            raise ArtifactError(
-                f"{final} cannot be published ({error.strerror}): a folder of this name is in the way."
-            ) from None
-        _flush(root)
-        return final, manifest_sha256
-    if not (final / MANIFEST).is_file():
+    final, building = root / version, reclaim(root, version)
+    if not building.is_dir():
         raise ArtifactError(f"the build of {version} is gone from {root}: train again.")
-    manifest_sha256 = _sha256(final / MANIFEST)
-    verify(final, manifest_sha256)
+    try:
+        manifest_sha256 = seal(building)
+        os.rename(building, final)
+        _flush(root)
+    except OSError as error:
+        raise _unwritable(root, error) from None
     return final, manifest_sha256
 
 
 def verify(folder: Path, manifest_sha256: str) -> None:
     """Raise ArtifactError unless the folder holds exactly the files of the manifest whose hash the registry knows."""
     version, cure = folder.name, "restore the folder from a backup or make another version champion"
-    manifest = folder / MANIFEST
+    try:
+        _verify(folder, manifest_sha256, cure)
+    except OSError as error:
+        raise ArtifactError(f"version {version} cannot be read ({error.strerror}): {cure}.") from None
+
+
+def _verify(folder: Path, manifest_sha256: str, cure: str) -> None:
+    version, manifest = folder.name, folder / MANIFEST
     if not manifest.is_file():
         raise ArtifactError(f"version {version} has no {MANIFEST} in {folder.parent}: {cure}.")
     if _sha256(manifest) != manifest_sha256:

@@ -1,11 +1,13 @@
 """Retrainings from the count of new labels to the decision (table ``retraining_runs``)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg2.extensions import connection as Connection
 
-from studyml.errors import RegistryError
+from studyml.errors import RegistryError, StudymlError
 
 #: Decisions that use up the labels they were made on: the same data is not tried again every night.
 CONSUMING = ("promoted", "fallback", "rejected")
@@ -111,13 +113,29 @@ def set_version(connection: Connection, run_id: int, version: str) -> None:
         cursor.execute("UPDATE studyml.retraining_runs SET version = %s WHERE id = %s", (version, run_id))
 
 
-def decide(connection: Connection, run_id: int, decision: str, reasons: list[str], now: datetime) -> None:
-    """Record a run's decision with its reasons. The caller commits."""
+def decide(connection: Connection, run_id: int, decision: str, reasons: list[str], now: datetime | None) -> None:
+    """Record a run's decision with its reasons, ``now`` (None: by the database's clock). The caller commits."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE studyml.retraining_runs SET decision = %s, reasons = %s, decided_at = %s WHERE id = %s",
+            "UPDATE studyml.retraining_runs SET decision = %s, reasons = %s,"
+            " decided_at = coalesce(%s, clock_timestamp()) WHERE id = %s",
             (decision, reasons, now, run_id),
         )
+
+
+@contextmanager
+def failure_recorded(connection: Connection, run_id: int, now: datetime | None) -> Iterator[None]:
+    """Where the work raises an error for a person, the run is ``failed`` with that sentence; committed here.
+
+    A failed run uses up no labels, and a retry may still bring it to a decision.
+    """
+    try:
+        yield
+    except StudymlError as error:
+        connection.rollback()
+        decide(connection, run_id, "failed", [str(error)], now)
+        connection.commit()
+        raise
 
 
 def abandon_undecided(connection: Connection, *, now: datetime, started_before: datetime) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,15 @@ def content_hash(frame: Frame) -> str:
 
 
 def write_snapshot(root: Path, frame: Frame) -> str:
-    """Store the rows, whole or not at all; return their content hash. Raises ArtifactError where the disk refuses."""
+    """Store the rows, whole or not at all; return their content hash. Raises ArtifactError where the disk refuses.
+
+    One that is there already is written again: that mends a damaged file, and marks it as in use.
+    """
     import pandas as pd
 
+    frame = _canonical(frame)
     sha256 = content_hash(frame)
     final = snapshot_path(root, sha256)
-    if final.is_file():
-        return sha256
     table = pd.DataFrame({name: _readable(frame, name) for name in frame.columns})
     temporary = final.with_suffix(f".{os.getpid()}.part")
     try:
@@ -46,11 +49,15 @@ def write_snapshot(root: Path, frame: Frame) -> str:
 def read_snapshot(root: Path, sha256: str) -> Frame:
     """The stored rows; raises ArtifactError where they are missing or are not those of this hash."""
     import pandas as pd
+    import pyarrow as pa
 
     path = snapshot_path(root, sha256)
     if not path.is_file():
         raise ArtifactError(f"the snapshot {path} is missing: train again.")
-    table = pd.read_parquet(path)
+    try:
+        table = pd.read_parquet(path)
+    except (pa.ArrowException, OSError):
+        raise ArtifactError(f"the snapshot {path} is damaged: train again.") from None
     columns, vocabularies = {}, {}
     for name in table.columns:
         if isinstance(table[name].dtype, pd.CategoricalDtype):
@@ -64,6 +71,33 @@ def read_snapshot(root: Path, sha256: str) -> Frame:
     if content_hash(frame) != sha256:
         raise ArtifactError(f"the snapshot {path} is damaged: train again.")
     return frame
+
+
+def _canonical(frame: Frame) -> Frame:
+    """The same rows with vocabularies of their own levels in order of name, whatever else the source holds."""
+    columns = {name: values.astype(values.dtype.newbyteorder("<")) for name, values in frame.columns.items()}
+    vocabularies = {}
+    for name, levels in frame.vocabularies.items():
+        codes = frame[name].astype(np.int64)
+        present = sorted({levels[code] for code in np.unique(codes) if code >= 0})
+        numbers = {level: number for number, level in enumerate(present)}
+        # One more entry at each end: the codes for missing and unseen stay as they are.
+        table = np.array([*(numbers.get(level, MISSING) for level in levels), UNSEEN, MISSING], np.int32)
+        columns[name], vocabularies[name] = table[codes], tuple(present)
+    return Frame(columns, vocabularies)
+
+
+def remove_snapshots(root: Path, *, kept: Iterable[str], older_than: float) -> list[str]:
+    """Delete the snapshots that are not ``kept`` and were last written before ``older_than`` (seconds since 1970)."""
+    names = {f"{sha256}.parquet" for sha256 in kept}
+    surplus = [
+        path
+        for path in sorted((root / FOLDER).glob("*"))
+        if path.name not in names and path.stat().st_mtime < older_than
+    ]
+    for path in surplus:
+        path.unlink()
+    return [path.name for path in surplus]
 
 
 def snapshot_path(root: Path, sha256: str) -> Path:

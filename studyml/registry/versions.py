@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
@@ -45,12 +46,19 @@ def reserve(
     as_of: datetime,
     now: datetime,
     dag_run_id: str | None,
+    artifact_root: Path,
 ) -> str:
-    """Insert a candidate under the first free name from ``now`` on; return it. The caller commits."""
+    """Insert a candidate under the first free name from ``now`` on; return it. The caller commits.
+
+    Free means: no row and no folder has it; a folder without a row is what a crash, or another database, left.
+    """
     moment = now
     with connection.cursor() as cursor:
         while True:
             version = f"v_{moment:%Y%m%d_%H%M%S}"
+            moment += timedelta(seconds=1)
+            if (artifact_root / version).exists():
+                continue
             cursor.execute(
                 "INSERT INTO studyml.model_versions (version, status, architecture, recipe, is_fallback, trained_at,"
                 " as_of, dag_run_id) VALUES (%s, 'candidate', %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
@@ -58,7 +66,6 @@ def reserve(
             )
             if cursor.rowcount:
                 return version
-            moment += timedelta(seconds=1)
 
 
 def find(connection: Connection, version: str) -> Version:
@@ -128,6 +135,12 @@ def commit_artifact(connection: Connection, version: str, *, manifest_sha256: st
             "UPDATE studyml.model_versions SET manifest_sha256 = %s, artifact_uri = %s WHERE version = %s",
             (manifest_sha256, artifact_uri, version),
         )
+
+
+def forget_artifact(connection: Connection, version: str) -> None:
+    """Note that a version's folder was removed by policy; its row and its hash stay. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE studyml.model_versions SET artifact_uri = NULL WHERE version = %s", (version,))
 
 
 def reject(connection: Connection, version: str) -> None:

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from studyml.alerting.incidents import Incident, degraded_without_retraining
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
-from studyml.monitoring.ledger import new_labels
+from studyml.database.quarantine import record_quarantined
+from studyml.monitoring.ledger import new_labels, training_labels
 from studyml.registry.retraining import abandon_undecided, consumed_through, open_run
 from studyml.registry.versions import champion, reject
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
+from studyml.steps.training_data import read_training_data
 
 _logger = logging.getLogger("studyml")
 
@@ -35,7 +37,10 @@ def check_retraining(
     with own_database(settings) as connection, advisory_lock(connection, "check_retraining"):
         for version in abandon_undecided(connection, now=now, started_before=now - ABANDONED_AFTER):
             reject(connection, version)
-        count, newest = new_labels(connection, consumed_through=consumed_through(connection), as_of=as_of)
+        consumed = consumed_through(connection)
+        count, newest = new_labels(connection, consumed_through=consumed, as_of=as_of)
+        if count >= settings.retrain_min_labels and not is_replay(connection, as_of):
+            count -= _refused(settings, connection, as_of, consumed, newest)
         incident = degraded_without_retraining(connection)
         cause, note = _due(connection, settings, as_of, count, incident, force)
         run_id = open_run(
@@ -69,3 +74,11 @@ def _due(
     if incident is not None:
         return "degraded", f"incident {incident.id}: {incident.title} ({counted})"
     return ("new_labels" if count >= needed else None), counted
+
+
+def _refused(settings: Settings, connection: Connection, as_of: datetime, consumed: int, newest: int) -> int:
+    """How many of the new labels training would refuse for their features or keys: nothing is learned from them."""
+    refused = read_training_data(settings, connection, as_of=as_of, through_outcome_id=newest).refused
+    record_quarantined(connection, refused, as_of)
+    used_up, _ = training_labels(connection, through_outcome_id=consumed)
+    return len({int(row.row_id) for row in refused}.difference(used_up.tolist()))

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
-from studyml.database.connection import Connection
+from studyml.database.connection import Connection, advisory_lock
 from studyml.evaluation.gates import GateResult, Holdout, apply_gates, passed
 from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
 from studyml.evaluation.metrics import mean_absolute_error
 from studyml.features.definition import derive
-from studyml.registry.bundle import build_folder, load_json, write_json
-from studyml.registry.retraining import CONSUMING, find_run
+from studyml.registry.bundle import load_json, reclaim, write_json
+from studyml.registry.retraining import CONSUMING, failure_recorded, find_run
 from studyml.registry.snapshot import read_snapshot
 from studyml.registry.versions import Version, champion, find, record_gates, record_training
 from studyml.reporting.model_card import write_model_card
@@ -27,17 +27,18 @@ _logger = logging.getLogger("studyml")
 def evaluate_candidate(settings: Settings, *, retraining_run_id: int) -> bool:
     """Apply the gates to the run's candidate and store every result; return whether it passed.
 
-    Raises ArtifactError where the champion it is held against is damaged: then nothing is decided.
+    Raises ArtifactError where the champion it is held against is damaged: then the run is failed, not decided.
     """
-    with own_database(settings) as connection:
+    with own_database(settings) as connection, advisory_lock(connection, f"retraining {retraining_run_id}"):
         run = find_run(connection, retraining_run_id)
         if run.decision in CONSUMING:
             return run.decision == "promoted"
         if run.version is None:
             _logger.info("there is no network to judge")
             return False
-        results = judge_candidate(settings, connection, find(connection, run.version), champion(connection))
-        connection.commit()
+        with failure_recorded(connection, run.id, None):
+            results = judge_candidate(settings, connection, find(connection, run.version), champion(connection))
+            connection.commit()
     for each in results:
         _logger.info("%s %s", "passed:" if each.passed else "FAILED:", each.reason)
     return passed(results)
@@ -47,13 +48,14 @@ def judge_candidate(
     settings: Settings, connection: Connection, candidate: Version, present: Version | None
 ) -> list[GateResult]:
     """Apply the gates against the ``present`` champion and write the results beside the build. The caller commits."""
-    folder = build_folder(settings.artifact_root, candidate.version)
+    folder = reclaim(settings.artifact_root, candidate.version)
     if not (folder / "metadata.json").is_file():
         results = [GateResult("trained", False, "no network could be trained on these rows")]
         record_gates(connection, candidate.version, [each.to_json() for each in results])
         return results
     holdout = _without_champion(read_holdout(folder / FILE))
-    metrics = {name: value for name, value in candidate.metrics.items() if not name.startswith("champion")}
+    metadata = load_json(folder / "metadata.json")
+    metrics = {name: value for name, value in metadata["metrics"].items() if not name.startswith("champion")}
     if present is not None:
         hours = _champion_hours(settings, present, holdout, metrics["snapshot_sha256"])
         holdout = replace(holdout, predicted={**holdout.predicted, "champion": hours})
@@ -61,7 +63,7 @@ def judge_candidate(
     parity = metrics.get("export_parity_hours")
     results = apply_gates(holdout, parity_hours=np.inf if parity is None else parity, seed=settings.seed)
     write_holdout(folder / FILE, holdout)
-    metadata = load_json(folder / "metadata.json") | {"metrics": metrics, "gates": [each.to_json() for each in results]}
+    metadata |= {"metrics": metrics, "gates": [each.to_json() for each in results]}
     write_json(folder / "metadata.json", metadata)
     write_model_card(folder / "model_card.md", metadata)
     _store(connection, candidate, metrics, results)

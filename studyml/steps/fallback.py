@@ -52,6 +52,7 @@ def build_fallback(
         as_of=run.as_of,
         now=now,
         dag_run_id=run.dag_run_id,
+        artifact_root=settings.artifact_root,
     )
     set_version(connection, run.id, version)
     why = _words(best, errors, len(holdout.actual))
@@ -79,8 +80,8 @@ def _judged_on(
         folder = settings.artifact_root / candidate.version
         if (folder / FILE).is_file():
             return read_holdout(folder / FILE), float(candidate.metrics["training_median_hours"])
-    data = read_training_data(settings, connection, run)
-    return _all_rows(data)
+    through = run.consumed_through or 0
+    return _all_rows(read_training_data(settings, connection, as_of=run.as_of, through_outcome_id=through))
 
 
 def _all_rows(data: TrainingData) -> tuple[Holdout, float]:

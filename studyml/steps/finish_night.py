@@ -5,8 +5,9 @@ from datetime import datetime
 
 import httpx
 
+from studyml.alerting.incidents import TASK_FAILED, open_of_kind, resolve
 from studyml.database.connection import Connection
-from studyml.database.nights import end_night
+from studyml.database.nights import end_night, is_replay
 from studyml.errors import DeliveryError, RegistryError
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
@@ -16,18 +17,21 @@ _HEARTBEAT_SECONDS = 10
 
 
 def finish_night(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str, str | bool]:
-    """Mark the night finished and call the heartbeat address.
+    """Mark the night finished, close the incident of failed tasks where none failed in it, call the heartbeat address.
 
-    Raises RegistryError where the night has no complete predictions, DeliveryError where the heartbeat is not
-    heard (the night is finished all the same).
+    A replay only marks: it is not what a watchdog waits for. Raises RegistryError where the night has no complete
+    predictions, DeliveryError where the heartbeat is not heard (the night is finished all the same).
     """
     with own_database(settings) as connection:
         if not _is_scored(connection, as_of):
             raise RegistryError(f"the night of {as_of.isoformat()} has no complete predictions: score it first.")
         if not end_night(connection, as_of, now=now):
             raise RegistryError(f"the night of {as_of.isoformat()} was never started: start it first.")
+        replay = is_replay(connection, as_of)
+        if not replay:
+            _close_failures(connection, as_of, now)
         connection.commit()
-    called = _heartbeat(settings.heartbeat_url.get_secret_value())
+    called = not replay and _heartbeat(settings.heartbeat_url.get_secret_value())
     _logger.info("the night of %s is finished", as_of.isoformat())
     return {"as_of": as_of.isoformat(), "heartbeat": called}
 
@@ -40,13 +44,22 @@ def _is_scored(connection: Connection, as_of: datetime) -> bool:
         return bool((cursor.fetchone() or (False,))[0])
 
 
+def _close_failures(connection: Connection, as_of: datetime, now: datetime) -> None:
+    present = open_of_kind(connection, TASK_FAILED)
+    if present is not None and present.updated_as_of < as_of:
+        note = f"the night of {as_of.isoformat()} finished without a failed task"
+        resolve(connection, present.id, as_of=as_of, now=now, actor="studyml", note=note)
+
+
 def _heartbeat(url: str) -> bool:
     if not url:
         return False
+    # The address may hold a secret: it is not logged, and of a failure only its kind is told.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         httpx.get(url, timeout=_HEARTBEAT_SECONDS).raise_for_status()
-    except httpx.HTTPError as error:
-        # The address may hold a secret: only what went wrong is told.
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DeliveryError(
             f"the heartbeat address did not answer ({type(error).__name__}): check STUDYML_HEARTBEAT_URL."
         ) from None

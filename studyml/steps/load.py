@@ -9,9 +9,10 @@ from pathlib import Path
 
 from studyml.contract import TABLES
 from studyml.database.connection import Connection, advisory_lock, connect
-from studyml.database.importing import ImportedFile, count_unusual, merge_staged, read_header, refuse_rows, stage_file
-from studyml.database.quarantine import record_quarantined
-from studyml.database.source_tables import count_sessions, ensure_source_tables
+from studyml.database.csv_files import CsvFile, open_csv
+from studyml.database.importing import ImportedFile, import_file, open_refusals
+from studyml.database.quarantine import record_refused
+from studyml.database.source_tables import count_sessions, ensure_references, ensure_source_tables
 from studyml.errors import InputError
 from studyml.settings import Settings
 from studyml.simulation import Simulation, simulate, write_csv
@@ -35,15 +36,15 @@ def load(settings: Settings, directory: Path, *, now: datetime, progress: Progre
     """
     if not directory.is_dir():
         raise InputError(f"{directory} is not a folder: name the folder that holds the three CSV files.")
-    for table in TABLES:
-        read_header(directory, table)
+    opened = {table: open_csv(directory, table) for table in TABLES}
     with own_database(settings) as own, _source(settings, own) as source, advisory_lock(own, "load"):
-        files = _import(source, settings, directory, now, progress)
-        refused = [row for file in files for row in file.quarantined]
+        files = _import(source, settings, opened, now, progress)
+        refused = sum(file.quarantined for file in files)
         if refused:
-            progress(f"keeping {len(refused)} refused rows with their reasons")
-            record_quarantined(own, refused, now)
+            progress(f"keeping {refused} refused rows with their reasons")
+            record_refused(source, own, now)
         if source is not own:
+            # Ours last: where only the source's commit took place, the next load records the same refusals.
             source.commit()
         own.commit()
         _analyze(source, settings.source_schema)
@@ -67,17 +68,25 @@ def _source(settings: Settings, own: Connection) -> Iterator[Connection]:
 
 
 def _import(
-    source: Connection, settings: Settings, directory: Path, now: datetime, progress: Progress
+    source: Connection, settings: Settings, opened: dict[str, CsvFile], now: datetime, progress: Progress
 ) -> list[ImportedFile]:
-    ensure_source_tables(source, settings.source_schema)
+    schema = settings.source_schema
+    ensure_source_tables(source, schema)
+    open_refusals(source)
     files = []
-    for table in TABLES:
-        ignored = stage_file(source, directory, table, lambda name, share: progress(f"reading {name}: {share:.0%}"))
-        refused = refuse_rows(source, settings.source_schema, table, now)
-        unusual = count_unusual(source, table)
-        progress(f"storing {table}")
-        kept = merge_staged(source, settings.source_schema, table)
-        files.append(ImportedFile(f"{table}.csv", kept + len(refused), kept, tuple(refused), unusual, ignored))
+    for table, file in opened.items():
+        progress(f"loading {file.path.name}")
+        files.append(
+            import_file(
+                source,
+                schema,
+                table,
+                file,
+                now=now,
+                progress=lambda name, share: progress(f"reading {name}: {share:.0%}"),
+            )
+        )
+    ensure_references(source, schema)
     return files
 
 

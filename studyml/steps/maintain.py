@@ -9,7 +9,8 @@ from studyml.database.connection import Connection, advisory_lock
 from studyml.database.predictions import drop_abandoned_builds, drop_old_partitions
 from studyml.errors import ArtifactError
 from studyml.registry.bundle import BUILDING, remove, verify
-from studyml.registry.versions import Version, list_versions
+from studyml.registry.snapshot import remove_snapshots
+from studyml.registry.versions import Version, forget_artifact, list_versions
 from studyml.settings import Settings
 from studyml.steps.observe import observe
 from studyml.steps.opening import own_database
@@ -24,20 +25,29 @@ _SERVING = ("champion", "challenger", "awaiting_approval", "quarantined")
 def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str, Any]:
     """Do the upkeep and return what was found and removed; raises ArtifactError where a kept version is damaged.
 
-    Kept are versions in use, every version that ever served, and the ``keep_versions`` newest others.
+    Kept are versions in use, every version that ever served, and the ``keep_versions`` newest others, with the
+    snapshots they were trained on. A folder that no version of this database names is reported and left alone.
     """
     labels = observe(settings, as_of=as_of, now=now, compare_all=True)
     with own_database(settings) as connection, advisory_lock(connection, "registry"):
-        versions = [version for version in list_versions(connection) if version.manifest_sha256]
-        served = _ever_served(connection)
-        surplus = _surplus(versions, served, settings.keep_versions)
-        pruned = [version.version for version in surplus if remove(settings.artifact_root, version.version)]
+        known = list_versions(connection)
+        versions = [version for version in known if version.artifact_uri]
+        surplus = _surplus(versions, _ever_served(connection), settings.keep_versions)
+        never_published = [each for each in known if each.status == "rejected" and not each.manifest_sha256]
+        pruned = [each.version for each in [*surplus, *never_published] if remove(settings.artifact_root, each.version)]
+        for version in surplus:
+            forget_artifact(connection, version.version)
         builds = drop_abandoned_builds(connection, started_before=now - _LEFTOVER_AFTER)
         oldest = as_of - timedelta(days=settings.prediction_retention_days)
         nights = drop_old_partitions(connection, before=oldest, lock_timeout_seconds=settings.lock_timeout_seconds)
         connection.commit()
         leftovers = _remove_leftovers(settings, now)
         kept = [version for version in versions if version not in surplus]
+        snapshots = remove_snapshots(
+            settings.artifact_root,
+            kept=[str(each.metrics.get("snapshot_sha256")) for each in known if each in kept or _is_open(each)],
+            older_than=(now - _LEFTOVER_AFTER).timestamp(),
+        )
         damaged = _damaged(settings, kept)
     result = {
         "labels": labels,
@@ -45,6 +55,8 @@ def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str,
         "pruned_versions": pruned,
         "dropped_nights": nights,
         "dropped_builds": [*builds, *leftovers],
+        "dropped_snapshots": snapshots,
+        "unknown_folders": _unknown(settings, {each.version for each in known}),
     }
     _logger.info("maintenance: %s", result)
     if damaged:
@@ -61,6 +73,14 @@ def _ever_served(connection: Connection) -> set[str]:
 def _surplus(versions: list[Version], served: set[str], keep: int) -> list[Version]:
     others = [each for each in versions if each.status not in _SERVING and each.version not in served]
     return others[keep:]
+
+
+def _is_open(version: Version) -> bool:
+    return version.status == "candidate"
+
+
+def _unknown(settings: Settings, known: set[str]) -> list[str]:
+    return sorted(path.name for path in settings.artifact_root.glob("v_*") if path.name not in known)
 
 
 def _damaged(settings: Settings, versions: list[Version]) -> list[str]:

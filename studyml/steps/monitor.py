@@ -5,23 +5,25 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from studyml.alerting.incidents import DEGRADED, add_event, open_incident, open_of_kind, resolve
-from studyml.alerting.message import degraded_message
+from studyml.alerting.incidents import DEGRADED, add_event, is_told, open_incident, open_of_kind, resolve
+from studyml.alerting.message import Links, degraded_message
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.source import count_dated
+from studyml.monitoring.ledger import count_outcomes
 from studyml.monitoring.rolling import (
     SERVED,
     Rolling,
     Rule,
     Verdict,
+    coverage,
     forget_verdicts,
     judge,
-    label_coverage,
+    last_healthy,
     record_verdict,
     rolling_errors,
 )
-from studyml.registry.versions import Version, champion_at
+from studyml.registry.versions import Version, champion_at, find
 from studyml.settings import Settings
 from studyml.steps.opening import own_database, read_source
 
@@ -39,12 +41,13 @@ def monitor(settings: Settings, *, as_of: datetime, now: datetime) -> list[dict[
     start = as_of - timedelta(days=window)
     sessions = read_source(settings, lambda s: count_dated(s, settings.source_schema, after=start, through=as_of))
     with own_database(settings) as connection, advisory_lock(connection, "monitor"):
-        version = champion_at(connection, as_of)
-        expected = None if version is None else version.metrics.get("mae")
-        coverage = label_coverage(connection, as_of=as_of, window_days=window, sessions=sessions)
+        champion = _judged_champion(connection, as_of)
+        covered = coverage(count_outcomes(connection, after=start, as_of=as_of), sessions)
         forget_verdicts(connection, as_of)
         results = []
         for rolling in rolling_errors(connection, as_of=as_of, window_days=window):
+            version = champion if rolling.scope == SERVED else find(connection, rolling.scope)
+            expected = None if version is None else version.metrics.get("mae")
             verdict = judge(rolling, rule)
             record_verdict(
                 connection,
@@ -54,19 +57,24 @@ def monitor(settings: Settings, *, as_of: datetime, now: datetime) -> list[dict[
                 verdict=verdict,
                 rule=rule,
                 expected_mae=expected,
-                coverage=coverage,
+                coverage=covered,
                 window_days=window,
             )
-            results.append(_result(as_of, rolling, verdict, rule, expected, coverage))
+            results.append(_result(as_of, rolling, verdict, rule, expected, covered))
             if rolling.scope == SERVED and not is_replay(connection, as_of):
-                _follow_up(connection, settings, as_of, now, rolling, verdict, rule, version)
+                _follow_up(connection, settings, as_of, now, results[0], champion)
         connection.commit()
     _logger.info("%s: %s", results[0]["verdict"], results[0]["reason"])
     return results
 
 
+def _judged_champion(connection: Connection, as_of: datetime) -> Version | None:
+    """The champion before this night: a re-run judges the same predictions, not those of what it promoted since."""
+    return champion_at(connection, as_of - timedelta(microseconds=1))
+
+
 def _result(
-    as_of: datetime, rolling: Rolling, verdict: Verdict, rule: Rule, expected: float | None, coverage: float | None
+    as_of: datetime, rolling: Rolling, verdict: Verdict, rule: Rule, expected: float | None, covered: float | None
 ) -> dict[str, Any]:
     return {
         "as_of": as_of.isoformat(),
@@ -74,7 +82,7 @@ def _result(
         "rolling_mae": rolling.mae,
         "rolling_rmse": rolling.rmse,
         "n": rolling.n,
-        "coverage": coverage,
+        "coverage": covered,
         "baseline_mae": rule.baseline_mae,
         "threshold": rule.threshold,
         "expected_mae": expected,
@@ -87,38 +95,34 @@ def _follow_up(
     settings: Settings,
     as_of: datetime,
     now: datetime,
-    rolling: Rolling,
-    verdict: Verdict,
-    rule: Rule,
+    result: dict[str, Any],
     version: Version | None,
 ) -> None:
     present = open_of_kind(connection, DEGRADED)
-    if verdict.verdict == "healthy" and present is not None:
-        resolve(connection, present.id, as_of=as_of, now=now, actor="studyml", note=verdict.reason)
-    if verdict.verdict != "degraded" or rolling.mae is None or rolling.rmse is None:
+    if result["verdict"] == "healthy" and present is not None and present.updated_as_of <= as_of:
+        resolve(connection, present.id, as_of=as_of, now=now, actor="studyml", note=result["reason"])
+    if result["verdict"] != "degraded":
         return
-    name = "unknown" if version is None else version.version
+    if present is None and is_told(connection, DEGRADED, as_of):
+        _logger.info("this night's degradation was told before, and its incident is closed")
+        return
+    name = None if version is None else version.version
+    last = last_healthy(connection, as_of)
     subject, body = degraded_message(
+        result,
         as_of=as_of,
-        since=as_of if present is None else present.opened_as_of,
-        version=name,
-        rolling_mae=rolling.mae,
-        rolling_rmse=rolling.rmse,
-        n=rolling.n,
-        baseline_mae=rule.baseline_mae,
-        threshold=rule.threshold,
-        expected_mae=None if version is None else version.metrics.get("mae"),
+        version=name or "unknown",
+        last_healthy=last,
         window_days=settings.monitoring_window_days,
-        runbook_url=settings.runbook_url,
-        airflow_url=settings.airflow_url,
+        links=Links(settings.runbook_url, settings.airflow_url),
     )
     incident_id, is_new = open_incident(
         connection,
         kind=DEGRADED,
         severity="page",
         title=subject.removeprefix("studyml: "),
-        model_version=None if version is None else version.version,
-        figures={"mae": rolling.mae, "rmse": rolling.rmse, "n": rolling.n, "threshold": rule.threshold},
+        model_version=name,
+        figures={key: result[key] for key in ("rolling_mae", "rolling_rmse", "n", "threshold")},
         as_of=as_of,
         now=now,
     )

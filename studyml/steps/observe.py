@@ -11,8 +11,8 @@ from studyml.database.nights import is_replay
 from studyml.database.quarantine import QuarantinedRow, record_quarantined
 from studyml.database.source import read_labels
 from studyml.features.definition import impossible
-from studyml.frame import Frame, to_microseconds
-from studyml.monitoring.ledger import find_changes, record_changes, recorded_outcomes
+from studyml.frame import NULL_INTEGER, Frame, to_microseconds
+from studyml.monitoring.ledger import find_changes, newest_observation, record_changes, recorded_outcomes
 from studyml.settings import Settings
 from studyml.steps.opening import own_database, read_source
 
@@ -20,14 +20,18 @@ _logger = logging.getLogger("studyml")
 
 
 def observe(settings: Settings, *, as_of: datetime, now: datetime, compare_all: bool = False) -> dict[str, int | bool]:
-    """Record new, corrected and removed labels of sessions dated up to ``as_of``; a replay records nothing.
+    """Record new, corrected and removed labels of sessions dated up to ``as_of``.
+
+    A replay records nothing, and neither does a night older than the newest observation: the ledger only grows
+    forward, so that what a later night has seen is not taken for removed.
 
     Corrections are looked for among the last ``correction_window_days``, with ``compare_all`` among all sessions.
     Returns the counts of new, corrected, removed and quarantined labels.
     """
     with own_database(settings) as connection, advisory_lock(connection, "observe"):
-        if is_replay(connection, as_of):
-            _logger.info("a replay observes nothing: the ledger already says what was known at %s", as_of.isoformat())
+        newest = newest_observation(connection)
+        if is_replay(connection, as_of) or (newest is not None and as_of < newest):
+            _logger.info("nothing to observe: the ledger already says what was known at %s", as_of.isoformat())
             return {"new": 0, "corrected": 0, "removed": 0, "quarantined": 0, "replay": True}
         labels = read_source(settings, lambda source: read_labels(source, settings.source_schema, through=as_of))
         usable, refused = _refuse_impossible(labels, now)
@@ -39,7 +43,6 @@ def observe(settings: Settings, *, as_of: datetime, now: datetime, compare_all: 
             as_of=as_of,
             now=now,
             horizon_days=settings.scoring_horizon_days,
-            grace_days=settings.scoring_grace_days,
         )
         record_quarantined(connection, refused, as_of)
         connection.commit()
@@ -60,13 +63,16 @@ def _refuse_impossible(labels: Frame, now: datetime) -> tuple[Frame, list[Quaran
     spec = column("study_sessions", "actual_duration")
     hours, dates = labels["actual_duration"].astype(np.float64), labels["session_date"].astype(np.int64)
     wrong = impossible(spec, hours)
-    future = ~np.isnan(hours) & (dates > to_microseconds(now + timedelta(hours=LABEL_FUTURE_HOURS)))
+    future = dates > to_microseconds(now + timedelta(hours=LABEL_FUTURE_HOURS))
+    undated = dates == NULL_INTEGER
+    unusable = ~np.isnan(hours) & (wrong | future | undated)
     refused = []
-    for row in np.flatnonzero(wrong | future):
-        reason = (
-            impossible_reason(spec, float(hours[row]))
-            if wrong[row]
-            else "actual_duration is given for a session more than 24 h in the future"
-        )
-        refused.append(QuarantinedRow("study_sessions", str(labels["id"][row]), spec.name, reason))
-    return labels.with_columns(actual_duration=np.where(wrong | future, np.nan, hours)), refused
+    for row in np.flatnonzero(unusable):
+        if wrong[row]:
+            name, reason = spec.name, impossible_reason(spec, float(hours[row]))
+        elif undated[row]:
+            name, reason = "session_date", "session_date is missing or impossible"
+        else:
+            name, reason = spec.name, "actual_duration is given for a session more than 24 h in the future"
+        refused.append(QuarantinedRow("study_sessions", str(labels["id"][row]), name, reason))
+    return labels.with_columns(actual_duration=np.where(unusable, np.nan, hours)), refused

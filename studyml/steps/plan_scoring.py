@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 from studyml.contract import STUDY_SESSIONS
 from studyml.database.connection import Connection
 from studyml.database.nights import is_replay
-from studyml.database.predictions import open_scoring_run
+from studyml.database.predictions import open_scoring_run, record_planned
 from studyml.database.source import read_sessions
 from studyml.errors import RegistryError
-from studyml.frame import Frame
 from studyml.monitoring.ledger import sessions_with_outcome
 from studyml.registry.versions import Version, champion, champion_at
 from studyml.settings import Settings
 from studyml.steps.opening import own_database, read_source
 
 _logger = logging.getLogger("studyml")
-_IDS = tuple(each for each in STUDY_SESSIONS if each.name in ("id", "session_date"))
+_ID = tuple(each for each in STUDY_SESSIONS if each.name == "id")
 
 
 def plan_scoring(
@@ -36,13 +35,16 @@ def plan_scoring(
         found = read_source(
             settings,
             lambda source: read_sessions(
-                source, settings.source_schema, {}, after=window[0], through=window[1], columns=_IDS
+                source, settings.source_schema, {}, after=window[0], through=window[1], columns=_ID
             ),
         )
-        ids = found["id"].astype(np.int64)[planned_rows(settings, connection, found, as_of)]
+        # A session dated after as_of never has an outcome by then, whatever its row holds by now.
+        done = sessions_with_outcome(connection, after=window[0], as_of=as_of)
+        ids = np.setdiff1d(found["id"].astype(np.int64), done, assume_unique=True)
         run_id = open_scoring_run(
             connection, as_of=as_of, versions=[version.version], planned=len(ids), now=now, dag_run_id=dag_run_id
         )
+        record_planned(connection, run_id, ids)
         connection.commit()
     _logger.info("%d planned sessions, %s serves", len(ids), version.version)
     return {"scoring_run_id": run_id, "ranges": _ranges(ids, settings.scoring_range_sessions)}
@@ -50,26 +52,18 @@ def plan_scoring(
 
 def serving_version(connection: Connection, as_of: datetime) -> Version:
     """The champion, in a replay that of its time; raises RegistryError where there is none."""
-    found = champion_at(connection, as_of) if is_replay(connection, as_of) else champion(connection)
+    if is_replay(connection, as_of):
+        found, cure = champion_at(connection, as_of), "replay a night that is not older than the first deployment"
+    else:
+        found, cure = champion(connection), "run 'studyml retrain', the first publishes one"
     if found is None:
-        raise RegistryError(
-            f"no version serves at {as_of.isoformat()}: run 'studyml retrain', the first publishes one."
-        )
+        raise RegistryError(f"no version served at {as_of:%Y-%m-%d %H:%M} UTC: {cure}.")
     return found
 
 
 def scoring_window(settings: Settings, as_of: datetime) -> tuple[datetime, datetime]:
     """(after, through): planned sessions are dated in this window (design section 2)."""
     return as_of - timedelta(days=settings.scoring_grace_days), as_of + timedelta(days=settings.scoring_horizon_days)
-
-
-def planned_rows(settings: Settings, connection: Connection, sessions: Frame, as_of: datetime) -> NDArray[np.bool_]:
-    """Mask [n] of the sessions in the window that count as planned: those without an outcome at ``as_of``.
-
-    Sessions dated after ``as_of`` never have one by then, whatever their row holds by now.
-    """
-    done = sessions_with_outcome(connection, after=scoring_window(settings, as_of)[0], as_of=as_of)
-    return ~np.isin(sessions["id"], done)
 
 
 def _ranges(ids: NDArray[np.int64], size: int) -> list[list[int]]:

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from studyml.database.connection import Connection, advisory_lock
-from studyml.registry.bundle import build_folder, publish
-from studyml.registry.retraining import CONSUMING, RetrainingRun, decide, find_run
+from studyml.database.nights import is_replay
+from studyml.registry.bundle import publish, reclaim
+from studyml.registry.retraining import CONSUMING, RetrainingRun, decide, failure_recorded, find_run
 from studyml.registry.versions import Version, champion, commit_artifact, find, promote, reject
 from studyml.settings import Settings
 from studyml.steps.evaluate_candidate import judge_candidate
@@ -21,12 +22,17 @@ def publish_version(settings: Settings, *, retraining_run_id: int, now: datetime
     """Decide the run: ``promoted``, ``rejected`` (the champion stays) or ``fallback``; return it with its reasons.
 
     One publisher at a time; where the champion changed since the candidate was judged, it is judged again. Run
-    again after a crash it ends in the same decision.
+    again after a crash it ends in the same decision. A run whose night has become a replay is ``abandoned``.
     """
-    with own_database(settings) as connection, advisory_lock(connection, "registry"):
+    with (
+        own_database(settings) as connection,
+        advisory_lock(connection, f"retraining {retraining_run_id}"),
+        advisory_lock(connection, "registry"),
+    ):
         run = find_run(connection, retraining_run_id)
         if run.decision not in CONSUMING:
-            _decide(settings, connection, run, now)
+            with failure_recorded(connection, run.id, now):
+                _decide(settings, connection, run, now)
             run = find_run(connection, retraining_run_id)
     _logger.info("%s: %s", run.decision, "; ".join(run.reasons))
     promoted = run.decision in ("promoted", "fallback")
@@ -34,6 +40,12 @@ def publish_version(settings: Settings, *, retraining_run_id: int, now: datetime
 
 
 def _decide(settings: Settings, connection: Connection, run: RetrainingRun, now: datetime) -> None:
+    if is_replay(connection, run.as_of):
+        if run.version is not None:
+            reject(connection, run.version)
+        decide(connection, run.id, "abandoned", ["a newer night is finished, and a replay never promotes"], now)
+        connection.commit()
+        return
     present = champion(connection)
     candidate = None if run.version is None else find(connection, run.version)
     reasons = [f"no network is trained on fewer than {run.labels_needed} labels"]
@@ -59,8 +71,7 @@ def _gates(
     settings: Settings, connection: Connection, candidate: Version, present: Version | None
 ) -> list[dict[str, Any]]:
     judged_against = candidate.metrics.get("champion_version")
-    building = build_folder(settings.artifact_root, candidate.version).is_dir()
-    if candidate.gates and (judged_against == (present.version if present else None) or not building):
+    if candidate.gates and judged_against == (present.version if present else None):
         return candidate.gates
     return [each.to_json() for each in judge_candidate(settings, connection, candidate, present)]
 
@@ -84,9 +95,7 @@ def _promote(
 
 
 def _reject(settings: Settings, connection: Connection, version: str) -> None:
-    if (build_folder(settings.artifact_root, version) / "metadata.json").is_file() or (
-        settings.artifact_root / version
-    ).is_dir():
+    if (reclaim(settings.artifact_root, version) / "metadata.json").is_file():
         folder, manifest_sha256 = publish(settings.artifact_root, version)
         commit_artifact(connection, version, manifest_sha256=manifest_sha256, artifact_uri=folder.resolve().as_uri())
     reject(connection, version)

@@ -1,16 +1,27 @@
 """Tell the on-call engineer that a task failed for good."""
 
 import logging
+import re
+from collections.abc import Iterator
 from datetime import datetime
+from urllib.parse import unquote
 
-from studyml.alerting.incidents import TASK_FAILED, add_event, open_incident
-from studyml.alerting.message import failure_message
+from studyml.alerting.incidents import TASK_FAILED, add_event, open_incident, open_of_kind
+from studyml.alerting.message import Links, failure_message
 from studyml.alerting.outbox import deliver, send
+from studyml.database.connection import Connection, advisory_lock
+from studyml.database.nights import is_replay
 from studyml.errors import DatabaseError, SchemaError
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
 
 _logger = logging.getLogger("studyml")
+
+#: DAGs whose as_of is a night, so that an old one means a replay, which pages nobody.
+_NIGHTS = ("studyml_nightly", "studyml_score")
+_LOCK_SECONDS = 60
+#: Shorter parts of an address are words such as "services", not secrets.
+_SECRET_LENGTH = 8
 
 
 def report_failure(
@@ -23,47 +34,79 @@ def report_failure(
     error: str,
     now: datetime,
 ) -> None:
-    """Open the incident of a failed task (one message while it is open) and deliver it.
+    """Open the incident of failed tasks, or add to it, and send one message for each task while it is open.
 
     Where our database is the failure, the message goes out directly: there is no outbox to keep it.
     """
-    subject, body = failure_message(
-        dag_id=dag_id,
-        task_id=task_id,
-        dag_run_id=dag_run_id,
-        as_of=as_of,
-        error=error,
-        runbook_url=settings.runbook_url,
-        airflow_url=settings.airflow_url,
+    error = _without_secrets(settings, error)
+    links = Links(settings.runbook_url, settings.airflow_url)
+    message = failure_message(
+        dag_id=dag_id, task_id=task_id, dag_run_id=dag_run_id, as_of=as_of, error=error, links=links
     )
+    recorded = False
     try:
         with own_database(settings) as connection:
-            incident_id, is_new = open_incident(
-                connection,
-                kind=TASK_FAILED,
-                severity="page",
-                title=subject.removeprefix("studyml: "),
-                model_version=None,
-                figures={"dag_id": dag_id, "task_id": task_id, "dag_run_id": dag_run_id, "error": error},
-                as_of=as_of,
-                now=now,
-            )
-            event = "opened" if is_new else "updated"
-            message = (subject, body) if is_new else (None, None)
-            add_event(
-                connection,
-                incident_id,
-                event=event,
-                as_of=as_of,
-                now=now,
-                actor="studyml",
-                note=error,
-                subject=message[0],
-                body=message[1],
-            )
-            connection.commit()
+            if dag_id in _NIGHTS and is_replay(connection, as_of):
+                _logger.info("a failed replay pages nobody")
+                return
+            with advisory_lock(connection, "report_failure", wait_seconds=_LOCK_SECONDS):
+                _record(connection, f"{dag_id}.{task_id}", message, as_of, error, now)
+            recorded = True
             deliver(connection, settings.alert_addresses, now=now)
     except (DatabaseError, SchemaError) as unreachable:
-        _logger.error("%s The message goes out without the outbox.", unreachable)
-        for address in settings.alert_addresses:
-            send(address, subject, body)
+        _logger.error("%s", unreachable)
+        if not recorded:
+            _logger.error("The message about the failed task goes out without the outbox.")
+            for address in settings.alert_addresses:
+                send(address, *message)
+
+
+def _record(
+    connection: Connection, task: str, message: tuple[str, str], as_of: datetime, error: str, now: datetime
+) -> None:
+    present = open_of_kind(connection, TASK_FAILED)
+    is_told = present is not None and task in present.figures
+    incident_id, is_new = open_incident(
+        connection,
+        kind=TASK_FAILED,
+        severity="page",
+        title=message[0].removeprefix("studyml: "),
+        model_version=None,
+        figures={task: error},
+        as_of=as_of,
+        now=now,
+    )
+    add_event(
+        connection,
+        incident_id,
+        event="opened" if is_new else "updated",
+        as_of=as_of,
+        now=now,
+        actor="studyml",
+        note=f"{task}: {error}",
+        subject=None if is_told else message[0],
+        body=None if is_told else message[1],
+    )
+    connection.commit()
+
+
+def _without_secrets(settings: Settings, text: str) -> str:
+    """The text without what addresses hide: a library's own error may quote one."""
+    for secret in sorted(set(_secrets(settings)), key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return re.sub(r"://[^/\s@]+@", "://…@", text)
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    for address in (settings.database, settings.source):
+        yield from _password(address)
+    for address in (*settings.alert_addresses, settings.heartbeat_url.get_secret_value()):
+        yield from _password(address)
+        parts = re.split(r"[/?&=]", address)
+        yield from (part for part in parts if len(part) >= _SECRET_LENGTH and not re.search(r"[:.]|localhost", part))
+
+
+def _password(address: str) -> Iterator[str]:
+    found = re.search(r"://[^/\s:@]*:([^/\s@]+)@", address)
+    if found:
+        yield from (found[1], unquote(found[1]))

@@ -1,6 +1,7 @@
 """The rows of one retraining: the ledger's labels joined with the source's features, refused rows named."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from studyml.database.source import read_sessions, read_students, read_topics, r
 from studyml.features.definition import FEATURES, Assembled, assemble
 from studyml.frame import Frame
 from studyml.monitoring.ledger import training_labels
-from studyml.registry.retraining import RetrainingRun
 from studyml.settings import Settings
 from studyml.steps.opening import read_source
 
@@ -27,14 +27,16 @@ class TrainingData:
     refused: tuple[QuarantinedRow, ...]
 
 
-def read_training_data(settings: Settings, connection: Connection, run: RetrainingRun) -> TrainingData:
-    """Read what the run may learn from: the outcomes up to its ``consumed_through``, as known before each session."""
-    ids, hours = training_labels(connection, through_outcome_id=run.consumed_through or 0)
+def read_training_data(
+    settings: Settings, connection: Connection, *, as_of: datetime, through_outcome_id: int
+) -> TrainingData:
+    """Read what may be learned from at ``as_of``: the outcomes up to one, with features as known before a session."""
+    ids, hours = training_labels(connection, through_outcome_id=through_outcome_id)
 
     def read(source: Connection) -> Assembled:
         schema = settings.source_schema
         vocabularies = read_vocabularies(source, schema)
-        sessions = read_sessions(source, schema, vocabularies, through=run.as_of)
+        sessions = read_sessions(source, schema, vocabularies, through=as_of)
         sessions = sessions.take(np.isin(sessions["id"], ids))
         students, topics = read_students(source, schema, vocabularies), read_topics(source, schema, vocabularies)
         return assemble(sessions, students, topics)
@@ -45,7 +47,7 @@ def read_training_data(settings: Settings, connection: Connection, run: Retraini
     frame = frame.with_columns(**{LABEL: labels})
     reasons = {**assembled.refusals, **assembled.impossible}
     refused = tuple(
-        QuarantinedRow("study_sessions", str(frame["id"][row]), reason.split(" ")[0], reason)
+        QuarantinedRow("study_sessions", str(frame["id"][row]), _column_of(reason), reason)
         for reason, rows in reasons.items()
         for row in np.flatnonzero(rows)
     )
@@ -53,3 +55,9 @@ def read_training_data(settings: Settings, connection: Connection, run: Retraini
     kept = frame.take(usable)
     oldest_first = np.lexsort((kept["id"], kept["session_date"]))
     return TrainingData(kept.take(oldest_first), refused)
+
+
+def _column_of(reason: str) -> str:
+    """The column that a reason is about: it begins with its name, or is about a key ("its student does not …")."""
+    first, second, *_ = reason.split(" ")
+    return f"{second}_id" if first == "its" else first

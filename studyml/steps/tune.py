@@ -22,7 +22,6 @@ from studyml.features.encoder import fit_encoder
 from studyml.model import network
 from studyml.model.recipe import Recipe
 from studyml.monitoring.ledger import new_labels
-from studyml.registry.retraining import RetrainingRun
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.training_data import LABEL, read_training_data
@@ -74,8 +73,8 @@ def _measure(
     settings: Settings, connection: Connection, as_of: datetime, parameters: dict[str, Any], seed: int
 ) -> tuple[float, float, int]:
     _, newest = new_labels(connection, consumed_through=0, as_of=as_of)
-    run = RetrainingRun(0, as_of, None, 0, 0, newest, None, [], None, None, None, None, as_of)
-    frame = read_training_data(settings, connection, run).frame
+    frame = read_training_data(settings, connection, as_of=as_of, through_outcome_id=newest).frame
+    connection.commit()  # no transaction stays open while a network trains
     if len(frame) < settings.retrain_min_labels:
         raise TrainingError(
             f"{len(frame)} labelled sessions are too few to tune on: {settings.retrain_min_labels} are needed."

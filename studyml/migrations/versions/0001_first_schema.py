@@ -28,4 +28,5 @@ def downgrade() -> None:
         "DO $$ DECLARE t record; BEGIN"
         "  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'studyml' AND tablename <> 'alembic_version'"
         "  LOOP EXECUTE format('DROP TABLE IF EXISTS studyml.%I CASCADE', t.tablename); END LOOP; END $$;"
+        "DROP FUNCTION IF EXISTS studyml.refuse_change();"
     )

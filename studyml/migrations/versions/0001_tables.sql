@@ -45,7 +45,7 @@ CREATE FUNCTION studyml.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'studyml.deployments is append-only';
 END $$;
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON studyml.deployments
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON studyml.deployments
     FOR EACH STATEMENT EXECUTE FUNCTION studyml.refuse_change();
 
 CREATE TABLE studyml.incidents (

@@ -1,0 +1,105 @@
+"""The commands ``studyml versions`` and ``studyml alerts``: what was recorded."""
+
+import getpass
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from studyml.settings import load_settings
+from studyml.terminal import Json, hours, print_json, print_table, wall_clock
+
+versions_app = typer.Typer(
+    no_args_is_help=True, help="Model versions and their artifacts.\n\nExample: studyml versions list"
+)
+alerts_app = typer.Typer(
+    no_args_is_help=True, help="Incidents and the messages about them.\n\nExample: studyml alerts list"
+)
+
+
+@versions_app.command("list")
+def versions_list(as_json: Json = False) -> None:
+    """All versions, newest first.
+
+    Example: studyml versions list
+    """
+    from studyml.steps.records import all_versions
+
+    found = all_versions(load_settings())
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    rows = [
+        (v.version, v.status, v.architecture, v.recipe, v.training_rows, hours(v.metrics.get("mae"))) for v in found
+    ]
+    print_table(("version", "status", "architecture", "recipe", "trained on", "holdout MAE"), rows)
+
+
+@versions_app.command("show")
+def versions_show(version: Annotated[str, typer.Argument(help="Such as v_20260301_010203.")]) -> None:
+    """One version with its metrics and gates, as JSON.
+
+    Example: studyml versions show v_20260301_010203
+    """
+    from studyml.steps.records import one_version
+
+    print_json(asdict(one_version(load_settings(), version)))
+
+
+@versions_app.command("verify")
+def versions_verify(version: Annotated[str | None, typer.Argument(help="Default: the champion.")] = None) -> None:
+    """Check a version's files against its manifest.
+
+    Example: studyml versions verify
+    """
+    from studyml.steps.verify_version import verify_version
+
+    typer.echo(f"{verify_version(load_settings(), version)} is whole.")
+
+
+@alerts_app.command("list")
+def alerts_list(
+    every: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False, as_json: Json = False
+) -> None:
+    """Open incidents.
+
+    Example: studyml alerts list --all
+    """
+    from studyml.steps.records import incidents
+
+    found = incidents(load_settings(), only_open=not every)
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    rows = [(i.id, i.kind, i.status, f"{i.opened_as_of:%Y-%m-%d %H:%M}", i.title) for i in found]
+    if rows:
+        print_table(("id", "kind", "status", "since", "what"), rows)
+    else:
+        typer.echo("No incident." if every else "No open incident.")
+
+
+@alerts_app.command("resolve")
+def alerts_resolve(
+    incident: Annotated[int, typer.Argument(help="Its id, see studyml alerts list.")],
+    note: Annotated[str, typer.Option(help="What was done.")],
+) -> None:
+    """Close an incident by hand.
+
+    Example: studyml alerts resolve 3 --note retrained
+    """
+    from studyml.steps.records import resolve_incident
+
+    resolve_incident(load_settings(), incident, now=wall_clock(), actor=getpass.getuser(), note=note)
+    typer.echo(f"Incident {incident} is resolved.")
+
+
+@alerts_app.command("test")
+def alerts_test() -> None:
+    """Send a test message to every alert address.
+
+    Example: studyml alerts test
+    """
+    from studyml.steps.try_alerts import send_test
+
+    sent = send_test(load_settings(), now=wall_clock())
+    typer.echo(f"Sent to {sent} alert addresses.")

@@ -1,0 +1,78 @@
+"""What the commands share: the clock, the options, and printing. Results go to stdout, all else to stderr."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from studyml.contract import EARLIEST, LABEL_FUTURE_HOURS
+from studyml.errors import InputError
+
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Night to act for, ISO time, UTC unless it says; default: now.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
+
+
+def wall_clock() -> datetime:
+    """Now, UTC: read once by each command and passed down."""
+    return datetime.now(UTC)
+
+
+def parse_as_of(as_of: str | None, now: datetime) -> datetime:
+    """The night that is meant, UTC; raises InputError where it is no time, or one that no night can have.
+
+    A night of the distant future, once finished, would turn every real one after it into a replay.
+    """
+    if as_of is None:
+        return now
+    try:
+        moment = datetime.fromisoformat(as_of)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InputError(
+            f"--as-of '{as_of}' is not a time: write it as 2026-03-01 or 2026-03-01T01:00+00:00."
+        ) from None
+    if not EARLIEST <= moment <= now + timedelta(hours=LABEL_FUTURE_HOURS):
+        raise InputError(f"--as-of '{as_of}' is not a night that was: give one from {EARLIEST.year} up to now.")
+    return moment
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal how far the work is."""
+    typer.echo(line, err=True)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document; a number that JSON does not have becomes null."""
+    typer.echo(json.dumps(_finite(document), indent=2, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under headers; None is an empty cell."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*headers, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+    Console(soft_wrap=False).print(table)
+
+
+def hours(value: float | None) -> str:
+    """An error for a person, in hours."""
+    return "–" if value is None else f"{value:.3f} h"

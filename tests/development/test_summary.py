@@ -1,0 +1,83 @@
+"""The summary says what a person asks first, also when there was nothing to do."""
+
+from io import StringIO
+from typing import Any
+
+from rich.console import Console
+
+from studyml.development.summary import print_summary
+
+NIGHT: dict[str, Any] = {
+    "as_of": "2026-03-08T00:00:00+00:00",
+    "replay": False,
+    "finished": True,
+    "retraining": {
+        "decision": "promoted",
+        "reasons": ["beats the median [90 % bound 0.6]"],
+        "note": "beats the median [90 % bound 0.6]",
+        "new_labels": 58,
+        "needed": 50,
+        "reason": "new_labels",
+        "version": "v_20260308_000000",
+        "metrics": {"mae": 1.084, "rmse": 1.44, "median_mae": 2.01, "estimate_mae": None, "holdout_rows": 120},
+    },
+    "scoring": {"planned": 1200, "written": 1199, "refused": 1, "status": "complete"},
+    "monitoring": {"verdict": "healthy", "n": 58, "rolling_mae": 1.0, "baseline_mae": 0.99, "threshold": 1.188},
+    "champion": {"version": "v_20260308_000000", "is_fallback": False},
+    "quarantined": {"study_sessions": 3},
+    "incidents": [
+        {"id": 1, "kind": "degraded", "title": "seen that night", "opened_as_of": "2026-03-08T00:00:00+00:00"},
+        {"id": 2, "kind": "degraded", "title": "seen later", "opened_as_of": "2026-03-15T00:00:00+00:00"},
+    ],
+}
+
+
+def shown(report: dict[str, Any]) -> str:
+    text = StringIO()
+    rows = {"students": 30, "topics": 25, "study_sessions": 12_345}
+    print_summary(Console(file=text, width=140), rows, [report], {"logs": "/somewhere"})
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def test_everything_a_person_asks_first_is_there() -> None:
+    text = shown(NIGHT)
+    for words in (
+        "12,345  3",
+        "promoted (enough new labels), v_20260308_000000",
+        "58 of 50",
+        "1.08 h (RMSE 1.44 h, 120 held-out sessions)",
+        "2.01 h median of the training set",
+        "1,199 of 1,200 planned, 1 refused (complete)",
+        "healthy (58 outcomes in the window)",
+        "1.00 h (baseline 0.99 h, degraded above 1.19 h)",
+        "/somewhere",
+    ):
+        assert words in text
+    assert "topic's estimate" not in text
+
+
+def test_a_reason_is_shown_once_and_as_it_is() -> None:
+    assert shown(NIGHT).count("beats the median [90 % bound 0.6]") == 1
+
+
+def test_an_incident_that_the_night_had_not_seen_is_left_out() -> None:
+    text = shown(NIGHT)
+    assert "seen that night" in text
+    assert "seen later" not in text
+
+
+def test_nothing_planned_is_said_so() -> None:
+    empty = {"planned": 0, "written": 0, "refused": 0, "status": "complete"}
+    assert "nothing was planned" in shown(NIGHT | {"scoring": empty})
+
+
+def test_a_night_that_ended_early_is_shown_too() -> None:
+    bare = {"as_of": NIGHT["as_of"], "replay": False, "finished": False}
+    text = shown(bare | dict.fromkeys(("retraining", "scoring", "monitoring", "champion", "quarantined", "incidents")))
+    assert "not finished" in text
+    assert text.count("none recorded for this night") == 3
+
+
+def test_a_fallback_is_named_as_one() -> None:
+    fallback = {"version": "v_20260308_000000", "is_fallback": True}
+    assert "no network has passed" in shown(NIGHT | {"champion": fallback})

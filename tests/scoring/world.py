@@ -1,0 +1,173 @@
+"""A small world for tests: source rows by hand, a champion without files, and a look into any table."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import execute_values
+
+from studyml.database.source_tables import ensure_source_tables
+from studyml.settings import Settings
+
+VERSION = "v_20260101_000000"
+EARLIER = "v_20251201_000000"
+
+
+def query(settings: Settings, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Run one statement and commit; its rows, if it has any."""
+    connection = psycopg2.connect(settings.database)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SET TimeZone = 'UTC'")
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def scalar(settings: Settings, statement: str, *parameters: object) -> Any:
+    """The only value of the only row."""
+    ((value,),) = query(settings, statement, *parameters)
+    return value
+
+
+def create_source(settings: Settings) -> None:
+    """Empty source tables with one student and one topic, both 1, and no foreign keys: a hostile source."""
+    connection = psycopg2.connect(settings.source)
+    with connection, connection.cursor() as cursor:
+        ensure_source_tables(connection, settings.source_schema)
+        cursor.execute("ALTER TABLE study_sessions DROP CONSTRAINT study_sessions_student_id_fkey")
+        cursor.execute("ALTER TABLE study_sessions DROP CONSTRAINT study_sessions_topic_id_fkey")
+        cursor.execute("ALTER TABLE study_sessions ALTER session_date DROP NOT NULL")
+        cursor.execute("INSERT INTO students (id, avg_focus_duration) VALUES (1, 60)")
+        cursor.execute("INSERT INTO topics (id, estimated_base_time, subject) VALUES (1, 2, 'Physics')")
+    connection.close()
+
+
+def add_sessions(settings: Settings, sessions: Iterable[tuple[int, datetime | None, float | None]]) -> None:
+    """Insert (id, session_date, actual_duration) of the one student and topic."""
+    connection = psycopg2.connect(settings.source)
+    with connection, connection.cursor() as cursor:
+        execute_values(
+            cursor,
+            "INSERT INTO study_sessions (id, student_id, topic_id, session_date, actual_duration) VALUES %s",
+            [(session_id, 1, 1, date, hours) for session_id, date, hours in sessions],
+        )
+    connection.close()
+
+
+def add_champion(settings: Settings, as_of: datetime, version: str = VERSION, mae: float = 0.9) -> None:
+    """A version that serves from ``as_of`` on, as the registry knows it, in place of the one before."""
+    query(settings, "UPDATE studyml.model_versions SET status = 'retired' WHERE status = 'champion'")
+    query(
+        settings,
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256, metrics)"
+        " VALUES (%s, 'champion', 'mlp', %s, %s, repeat('0', 64), jsonb_build_object('mae', %s::float))",
+        version,
+        as_of,
+        as_of,
+        mae,
+    )
+    query(
+        settings,
+        "INSERT INTO studyml.deployments (action, as_of, recorded_at, actor, to_version, reason)"
+        " VALUES ('promote', %s, %s, 'test', %s, 'test')",
+        as_of,
+        as_of,
+        version,
+    )
+
+
+def finish(settings: Settings, as_of: datetime) -> None:
+    """A night that was lived and finished."""
+    query(
+        settings,
+        "INSERT INTO studyml.nights (as_of, replay, started_at, finished_at) VALUES (%s, false, %s, %s)",
+        as_of,
+        as_of,
+        as_of,
+    )
+
+
+def predict_night(
+    settings: Settings,
+    as_of: datetime,
+    sessions: Sequence[tuple[int, float]],
+    *,
+    version: str = VERSION,
+    role: str = "champion",
+    served: bool = True,
+) -> None:
+    """Predictions (session id, hours) of a night, in a partition of their own."""
+    name = f"predictions_{as_of:%Y%m%dT%H%M%S%f}"
+    query(
+        settings,
+        f'CREATE TABLE IF NOT EXISTS studyml."{name}" PARTITION OF studyml.predictions FOR VALUES IN (%s)',
+        as_of,
+    )
+    for session_id, hours in sessions:
+        query(
+            settings,
+            "INSERT INTO studyml.predictions (as_of, session_id, student_id, topic_id, session_date, role,"
+            " model_version, served, predicted_hours, input_warnings, scored_at)"
+            " VALUES (%s, %s, 1, 1, %s, %s, %s, %s, %s, '{}', %s)",
+            as_of,
+            session_id,
+            as_of,
+            role,
+            version,
+            served,
+            hours,
+            as_of,
+        )
+
+
+def judged(
+    settings: Settings,
+    outcomes: Iterable[tuple[int, datetime, float | None, float]],
+    *,
+    observed_at: datetime,
+    version: str = VERSION,
+    revision: int = 1,
+) -> None:
+    """Outcomes (session id, date, actual, predicted hours) as the ledger would hold them."""
+    for session_id, date, actual, predicted in outcomes:
+        query(
+            settings,
+            "INSERT INTO studyml.outcomes (session_id, revision, session_date, actual_hours, observed_at, recorded_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            session_id,
+            revision,
+            date,
+            actual,
+            observed_at,
+            observed_at,
+        )
+        query(
+            settings,
+            "INSERT INTO studyml.outcome_predictions (session_id, revision, role, as_of, model_version, served,"
+            " session_date, observed_at, predicted_hours, actual_hours)"
+            " VALUES (%s, %s, 'champion', %s, %s, true, %s, %s, %s, %s)",
+            session_id,
+            revision,
+            date,
+            version,
+            date,
+            observed_at,
+            predicted,
+            actual,
+        )
+
+
+def every_text(settings: Settings) -> str:
+    """All that our own tables hold, as one text."""
+    tables = query(
+        settings,
+        "SELECT table_schema, table_name FROM information_schema.tables"
+        " WHERE table_schema IN ('studyml', 'analytics') AND table_type = 'BASE TABLE'",
+    )
+    found = [
+        str(row) for schema, table in tables for row in query(settings, f'SELECT t::text FROM "{schema}"."{table}" AS t')
+    ]
+    return "\n".join(found)
