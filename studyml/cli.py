@@ -247,7 +247,7 @@ def report_command(as_of: AsOf = None, as_json: Json = False) -> None:
     """
     from rich.console import Console
 
-    from studyml.development.summary import night_table
+    from studyml.reporting.summary import night_table
     from studyml.steps.report import report
 
     document = report(load_settings(), as_of=None if as_of is None else parse_as_of(as_of, wall_clock()))

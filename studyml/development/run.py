@@ -30,8 +30,8 @@ from studyml.development.airflow_environment import (
 from studyml.development.data_sources import DataSource
 from studyml.development.progress import Progress, tolerate_any_encoding
 from studyml.development.state import DevelopmentError, default_state_dir, exclusive, make_private_folder, project_root
-from studyml.development.summary import print_summary
 from studyml.errors import StudymlError
+from studyml.reporting.summary import print_summary
 from studyml.settings import Settings, load_settings
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -47,14 +47,11 @@ def create_source(settings: Settings) -> None:
 
 def add_sessions(settings: Settings, sessions: Iterable[tuple[int, datetime | None, float | None]]) -> None:
     """Insert (id, session_date, actual_duration) of the one student and topic."""
-    connection = psycopg2.connect(settings.source)
-    with connection, connection.cursor() as cursor:
-        execute_values(
-            cursor,
-            "INSERT INTO study_sessions (id, student_id, topic_id, session_date, actual_duration) VALUES %s",
-            [(session_id, 1, 1, date, hours) for session_id, date, hours in sessions],
-        )
-    connection.close()
+    insert(
+        settings,
+        "INSERT INTO study_sessions (id, student_id, topic_id, session_date, actual_duration) VALUES %s",
+        [(session_id, 1, 1, date, hours) for session_id, date, hours in sessions],
+    )
 
 
 def add_champion(settings: Settings, as_of: datetime, version: str = VERSION, mae: float = 0.9) -> None:
@@ -106,21 +103,14 @@ def predict_night(
         f'CREATE TABLE IF NOT EXISTS studyml."{name}" PARTITION OF studyml.predictions FOR VALUES IN (%s)',
         as_of,
     )
-    for session_id, hours in sessions:
-        query(
-            settings,
-            "INSERT INTO studyml.predictions (as_of, session_id, student_id, topic_id, session_date, role,"
-            " model_version, served, predicted_hours, input_warnings, scored_at)"
-            " VALUES (%s, %s, 1, 1, %s, %s, %s, %s, %s, '{}', %s)",
-            as_of,
-            session_id,
-            as_of,
-            role,
-            version,
-            served,
-            hours,
-            as_of,
-        )
+    rows = [(as_of, session_id, as_of, role, version, served, hours, as_of) for session_id, hours in sessions]
+    insert(
+        settings,
+        "INSERT INTO studyml.predictions (as_of, session_id, student_id, topic_id, session_date, role, model_version,"
+        " served, predicted_hours, input_warnings, scored_at) VALUES %s",
+        rows,
+        "(%s, %s, 1, 1, %s, %s, %s, %s, %s, '{}', %s)",
+    )
 
 
 def judged(
@@ -132,32 +122,31 @@ def judged(
     revision: int = 1,
 ) -> None:
     """Outcomes (session id, date, actual, predicted hours) as the ledger would hold them."""
-    for session_id, date, actual, predicted in outcomes:
-        query(
-            settings,
-            "INSERT INTO studyml.outcomes (session_id, revision, session_date, actual_hours, observed_at, recorded_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            session_id,
-            revision,
-            date,
-            actual,
-            observed_at,
-            observed_at,
-        )
-        query(
-            settings,
-            "INSERT INTO studyml.outcome_predictions (session_id, revision, role, as_of, model_version, served,"
-            " session_date, observed_at, predicted_hours, actual_hours)"
-            " VALUES (%s, %s, 'champion', %s, %s, true, %s, %s, %s, %s)",
-            session_id,
-            revision,
-            date,
-            version,
-            date,
-            observed_at,
-            predicted,
-            actual,
-        )
+    listed = list(outcomes)
+    insert(
+        settings,
+        "INSERT INTO studyml.outcomes (session_id, revision, session_date, actual_hours, observed_at, recorded_at)"
+        " VALUES %s",
+        [(each, revision, date, actual, observed_at, observed_at) for each, date, actual, _ in listed],
+    )
+    insert(
+        settings,
+        "INSERT INTO studyml.outcome_predictions (session_id, revision, role, as_of, model_version, served,"
+        " session_date, observed_at, predicted_hours, actual_hours) VALUES %s",
+        [
+            (each, revision, "champion", date, version, True, date, observed_at, predicted, actual)
+            for each, date, actual, predicted in listed
+        ],
+    )
+
+
+def insert(settings: Settings, statement: str, rows: Sequence[tuple[object, ...]], template: str | None = None) -> None:
+    """Insert many rows in one statement."""
+    connection = psycopg2.connect(settings.database)
+    with connection, connection.cursor() as cursor:
+        if rows:
+            execute_values(cursor, statement, rows, template)
+    connection.close()
 
 
 def every_text(settings: Settings) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from studyml.development.summary import print_summary
+from studyml.reporting.summary import print_summary
 
 NIGHT: dict[str, Any] = {
     "as_of": "2026-03-08T00:00:00+00:00",

@@ -1,0 +1,128 @@
+"""Windows, boundaries and the guide's rule."""
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import psycopg2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studyml.monitoring.rolling import SERVED, Rolling, Rule, coverage, judge, rolling_errors
+from studyml.settings import Settings
+from tests.conftest import END
+from tests.scoring.world import EARLIER, VERSION, judged, query
+
+DAY, TICK = timedelta(days=1), timedelta(microseconds=1)
+GUIDE = Rule(0.99, 1.2, 10)
+
+
+def rolling(settings: Settings, as_of: datetime = END) -> dict[str, tuple[int, float | None]]:
+    connection = psycopg2.connect(settings.database)
+    try:
+        return {each.scope: (each.n, each.mae) for each in rolling_errors(connection, as_of=as_of, window_days=30)}
+    finally:
+        connection.close()
+
+
+def test_the_window_leaves_out_its_first_instant_and_holds_its_last(settings: Settings) -> None:
+    start = END - 30 * DAY
+    outcomes = [(1, start, 2.0, 1.0), (2, start + TICK, 4.0, 1.0), (3, END, 6.0, 1.0), (4, END + TICK, 9.0, 1.0)]
+    judged(settings, outcomes, observed_at=END)
+
+    assert rolling(settings)[SERVED] == (2, 4.0)
+
+
+def test_an_outcome_counts_from_the_night_that_observed_it(settings: Settings) -> None:
+    judged(settings, [(1, END - 5 * DAY, 2.0, 1.0)], observed_at=END)
+
+    assert rolling(settings, END - TICK)[SERVED] == (0, None)
+    assert rolling(settings, END)[SERVED] == (1, 1.0)
+
+
+def test_a_late_label_counts_in_the_window_of_its_own_session(settings: Settings) -> None:
+    judged(settings, [(1, END - 40 * DAY, 2.0, 1.0)], observed_at=END)
+
+    assert rolling(settings, END)[SERVED] == (0, None)
+
+
+def test_the_newest_revision_counts_also_where_it_took_the_session_out_of_the_window(settings: Settings) -> None:
+    judged(settings, [(1, END - DAY, 2.0, 1.0), (2, END - DAY, 2.0, 1.0)], observed_at=END - DAY)
+    judged(settings, [(1, END - 40 * DAY, 3.0, 1.0)], observed_at=END, revision=2)
+
+    assert rolling(settings, END - TICK)[SERVED] == (2, 1.0)
+    assert rolling(settings, END)[SERVED] == (1, 1.0)
+
+
+def test_a_removed_label_counts_no_more(settings: Settings) -> None:
+    judged(settings, [(1, END - DAY, 2.0, 1.0)], observed_at=END - DAY)
+    judged(settings, [(1, END - DAY, None, 1.0)], observed_at=END, revision=2)
+
+    assert rolling(settings) == {SERVED: (0, None)}
+
+
+def test_each_version_is_a_scope_of_its_own_and_the_served_one_runs_across_them(settings: Settings) -> None:
+    judged(settings, [(1, END - 3 * DAY, 2.0, 1.0)], observed_at=END, version=EARLIER)
+    judged(settings, [(2, END - 2 * DAY, 5.0, 2.0)], observed_at=END, version=VERSION)
+
+    assert rolling(settings) == {SERVED: (2, 2.0), EARLIER: (1, 1.0), VERSION: (1, 3.0)}
+
+
+def test_what_a_challenger_predicted_is_in_its_scope_only(settings: Settings) -> None:
+    judged(settings, [(1, END - DAY, 2.0, 1.0)], observed_at=END)
+    query(settings, "UPDATE studyml.outcome_predictions SET role = 'challenger', served = false")
+
+    assert rolling(settings) == {SERVED: (0, None), VERSION: (1, 1.0)}
+
+
+def test_served_comes_first_even_with_nothing_in_the_window(settings: Settings) -> None:
+    assert list(rolling(settings)) == [SERVED]
+
+
+def test_an_error_that_is_not_a_number_never_leaves_as_one(settings: Settings) -> None:
+    judged(settings, [(1, END - DAY, 2.0, math.nan), (2, END - DAY, 2.0, 1.0)], observed_at=END)
+
+    assert rolling(settings)[SERVED] == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("n", "mae", "verdict"),
+    [
+        (9, 50.0, "insufficient_data"),
+        (0, None, "insufficient_data"),
+        (10, 1.188, "healthy"),
+        (10, 3.188 - 2.0, "healthy"),  # 1.1880000000000002 by rounding
+        (10, 1.18801, "degraded"),
+        (10, 0.0, "healthy"),
+        (10, None, "error"),
+        (10, math.nan, "error"),
+        (10, math.inf, "error"),
+    ],
+)
+def test_the_guides_rule(n: int, mae: float | None, verdict: str) -> None:
+    assert judge(Rolling(SERVED, n, mae, mae), GUIDE).verdict == verdict
+
+
+@given(mae=st.floats(0, 30), n=st.integers(0, 1000), baseline=st.floats(0.1, 5), ratio=st.floats(1.01, 3))
+def test_degraded_means_more_than_ratio_times_baseline_over_enough_outcomes(
+    mae: float, n: int, baseline: float, ratio: float
+) -> None:
+    found = judge(Rolling(SERVED, n, mae, mae), Rule(baseline, ratio, 10))
+
+    assert (found.verdict == "degraded") == (n >= 10 and mae > baseline * ratio + 1e-9)
+    assert (found.verdict == "insufficient_data") == (n < 10)
+
+
+@pytest.mark.parametrize(("verdict", "words"), [((9, 2.0), "9 outcomes"), ((12, 2.0), "2.02 x the baseline")])
+def test_a_verdict_says_why(verdict: tuple[int, float], words: str) -> None:
+    n, mae = verdict
+
+    assert words in judge(Rolling(SERVED, n, mae, mae), GUIDE).reason
+
+
+@pytest.mark.parametrize(("outcomes", "sessions", "share"), [(0, 0, None), (0, 4, 0.0), (3, 4, 0.75), (5, 4, 1.0)])
+def test_coverage_is_the_share_of_sessions_with_an_outcome(
+    outcomes: int, sessions: int, share: float | None, approximately: Callable[[object], object] = pytest.approx
+) -> None:
+    assert coverage(outcomes, sessions) == (None if share is None else approximately(share))
