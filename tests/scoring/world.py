@@ -32,14 +32,23 @@ def scalar(settings: Settings, statement: str, *parameters: object) -> Any:
     return value
 
 
+_NO_PROMISES = """
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT conname FROM pg_constraint WHERE conrelid = 'study_sessions'::regclass AND contype = 'f' LOOP
+        EXECUTE format('ALTER TABLE study_sessions DROP CONSTRAINT %I', name);
+    END LOOP;
+    ALTER TABLE study_sessions ALTER session_date DROP NOT NULL, ALTER student_id DROP NOT NULL,
+        ALTER topic_id DROP NOT NULL;
+END $$
+"""
+
+
 def create_source(settings: Settings) -> None:
     """Empty source tables with one student and one topic, both 1, and no foreign keys: a hostile source."""
     connection = psycopg2.connect(settings.source)
     with connection, connection.cursor() as cursor:
         ensure_source_tables(connection, settings.source_schema)
-        cursor.execute("ALTER TABLE study_sessions DROP CONSTRAINT study_sessions_student_id_fkey")
-        cursor.execute("ALTER TABLE study_sessions DROP CONSTRAINT study_sessions_topic_id_fkey")
-        cursor.execute("ALTER TABLE study_sessions ALTER session_date DROP NOT NULL")
+        cursor.execute(_NO_PROMISES)
         cursor.execute("INSERT INTO students (id, avg_focus_duration) VALUES (1, 60)")
         cursor.execute("INSERT INTO topics (id, estimated_base_time, subject) VALUES (1, 2, 'Physics')")
     connection.close()

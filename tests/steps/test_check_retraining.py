@@ -1,0 +1,232 @@
+"""When a retraining is due: labels counted once each, a degradation once, a person always, a replay never."""
+
+import logging
+from datetime import datetime, timedelta
+
+import pytest
+
+from studyml.alerting.incidents import DEGRADED, open_incident
+from studyml.registry.retraining import decide
+from studyml.settings import Settings
+from studyml.steps.check_retraining import check_retraining
+from studyml.steps.observe import observe
+from studyml.steps.opening import own_database
+from tests.conftest import END, FIRST_NIGHT, NOW
+from tests.steps.retraining import last_run, query
+
+DAY = timedelta(days=1)
+LATER = FIRST_NIGHT + DAY
+
+
+@pytest.fixture
+def quiet(lived: Settings) -> Settings:
+    """A database with a champion in which no label is to be observed after the first night."""
+    query(lived, "UPDATE study_sessions SET actual_duration = NULL WHERE session_date > %s", (FIRST_NIGHT,))
+    return lived
+
+
+def label(settings: Settings, count: int, hours: float = 2.0) -> None:
+    """Give that many more sessions of the past a label."""
+    query(
+        settings,
+        "INSERT INTO study_sessions (id, student_id, topic_id, session_date, actual_duration)"
+        " SELECT (SELECT max(id) FROM study_sessions) + n, 1, 1, %s, %s FROM generate_series(1, %s) n",
+        (FIRST_NIGHT - 40 * DAY, hours, count),
+    )
+
+
+def check(settings: Settings, as_of: datetime = LATER, **given: object) -> int | None:
+    observe(settings, as_of=as_of, now=NOW)
+    return check_retraining(settings, as_of=as_of, now=NOW, **given)  # type: ignore[arg-type]
+
+
+def decided(settings: Settings, run_id: int, decision: str) -> None:
+    with own_database(settings) as connection:
+        decide(connection, run_id, decision, ["for the test"], NOW)
+        connection.commit()
+
+
+def test_49_new_labels_are_not_enough_and_the_count_is_recorded_and_logged(
+    quiet: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    label(quiet, 49)
+    with caplog.at_level(logging.INFO, "studyml"):
+        assert check(quiet) is None
+
+    run = last_run(quiet)
+    assert (run["decision"], run["reason"]) == ("skipped", None)
+    assert (run["new_labels"], run["labels_needed"]) == (49, 50)
+    assert run["reasons"] == ["49 new labels, 50 needed"]
+    assert "retraining skipped: 49 new labels, 50 needed" in caplog.text
+
+
+def test_50_new_labels_are_enough(quiet: Settings) -> None:
+    label(quiet, 50)
+
+    assert check(quiet) is not None
+    run = last_run(quiet)
+    assert (run["reason"], run["decision"], run["new_labels"]) == ("new_labels", None, 50)
+
+
+def test_without_new_labels_nothing_is_due(quiet: Settings) -> None:
+    assert check(quiet) is None
+    assert last_run(quiet)["new_labels"] == 0
+
+
+def test_labels_that_arrive_late_count_once(quiet: Settings) -> None:
+    label(quiet, 30)
+    assert check(quiet) is None
+    label(quiet, 20)  # older than everything that was observed before
+
+    assert check(quiet, as_of=LATER + DAY) is not None
+    assert last_run(quiet)["new_labels"] == 50
+
+
+def test_a_second_look_at_the_same_labels_finds_none_new_once_they_were_decided_on(quiet: Settings) -> None:
+    label(quiet, 50)
+    run_id = check(quiet)
+    assert run_id is not None
+    decided(quiet, run_id, "promoted")
+
+    assert check(quiet, as_of=LATER + DAY) is None
+    assert last_run(quiet)["new_labels"] == 0
+
+
+@pytest.mark.parametrize(
+    ("decision", "left"), [("promoted", 0), ("rejected", 0), ("fallback", 0), ("failed", 50), ("abandoned", 50)]
+)
+def test_a_decision_uses_the_labels_up_and_a_failure_does_not(quiet: Settings, decision: str, left: int) -> None:
+    label(quiet, 50)
+    run_id = check(quiet)
+    assert run_id is not None
+    decided(quiet, run_id, decision)
+
+    check(quiet, as_of=LATER + DAY)
+
+    assert last_run(quiet)["new_labels"] == left
+
+
+def test_corrections_do_not_count(quiet: Settings) -> None:
+    query(
+        quiet,
+        "UPDATE study_sessions SET actual_duration = 1.11 WHERE actual_duration IS NOT NULL AND session_date > %s",
+        (FIRST_NIGHT - 30 * DAY,),
+    )
+
+    assert check(quiet) is None
+    assert last_run(quiet)["new_labels"] == 0
+    ((corrections,),) = query(quiet, "SELECT count(*) FROM studyml.outcomes WHERE revision > 1")
+    assert corrections > 50
+
+
+def test_impossible_labels_do_not_count(quiet: Settings) -> None:
+    label(quiet, 49)
+    label(quiet, 30, hours=25)
+
+    assert check(quiet) is None
+    assert last_run(quiet)["new_labels"] == 49
+
+
+def test_labels_of_rows_that_training_would_refuse_do_not_count_and_are_kept_with_their_reason(
+    quiet: Settings,
+) -> None:
+    query(
+        quiet,
+        "INSERT INTO students (id, avg_focus_duration) SELECT max(id) + 1, -1 FROM students",
+    )
+    label(quiet, 60)
+    query(
+        quiet,
+        "UPDATE study_sessions SET student_id = (SELECT max(id) FROM students)"
+        " WHERE id > (SELECT max(id) FROM study_sessions) - 15",
+    )
+
+    assert check(quiet) is None
+    assert last_run(quiet)["new_labels"] == 45
+    assert query(quiet, "SELECT count(*), min(reason) FROM studyml.quarantined_rows") == [
+        (15, "avg_focus_duration is -1 minutes, not above 0")
+    ]
+
+
+def test_rows_refused_and_used_up_before_are_not_subtracted_again(quiet: Settings) -> None:
+    query(quiet, "UPDATE students SET avg_focus_duration = 0 WHERE id = 2")
+    label(quiet, 50)
+
+    assert check(quiet) is not None
+    assert last_run(quiet)["new_labels"] == 50
+
+
+def test_a_degradation_makes_a_retraining_due_once(quiet: Settings) -> None:
+    with own_database(quiet) as connection:
+        open_incident(
+            connection,
+            kind=DEGRADED,
+            severity="page",
+            title="predictions degraded",
+            model_version=None,
+            figures={},
+            as_of=LATER,
+            now=NOW,
+        )
+        connection.commit()
+    first = check(quiet)
+    assert first is not None
+    assert last_run(quiet)["reason"] == "degraded"
+    assert "predictions degraded" in last_run(quiet)["note"]
+    decided(quiet, first, "failed")
+
+    second = check(quiet, as_of=LATER + DAY)
+    assert second is not None, "a retraining that failed answered nothing"
+    decided(quiet, second, "rejected")
+
+    assert check(quiet, as_of=LATER + 2 * DAY) is None
+
+
+def test_without_a_champion_a_retraining_is_always_due(simulated: Settings) -> None:
+    assert check(simulated, as_of=END - 89 * DAY) is not None
+    assert last_run(simulated)["reason"] == "first"
+
+
+def test_a_person_may_force_one_and_say_why(quiet: Settings) -> None:
+    assert check(quiet, force=True, reason="new curriculum") is not None
+
+    run = last_run(quiet)
+    assert run["reason"] == "forced"
+    assert run["note"] == "asked for by a person (0 new labels, 50 needed); new curriculum"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_replay_never_retrains_and_says_so(lived: Settings, force: bool) -> None:
+    label(lived, 80)
+
+    assert check(lived, as_of=FIRST_NIGHT - 5 * DAY, force=force) is None
+    assert last_run(lived)["decision"] == "skipped"
+    assert last_run(lived)["reasons"][0].startswith("a replay never retrains")
+
+
+def test_a_run_that_was_killed_is_closed_after_half_a_day_and_its_candidate_rejected(quiet: Settings) -> None:
+    run_id = check(quiet, force=True)
+    query(
+        quiet,
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of)"
+        " VALUES ('v_20260101_000000', 'candidate', 'mlp', %s, %s)",
+        (NOW, LATER),
+    )
+    query(quiet, "UPDATE studyml.retraining_runs SET version = 'v_20260101_000000' WHERE id = %s", (run_id,))
+
+    check_retraining(quiet, as_of=LATER, now=NOW + timedelta(hours=11))
+    assert query(quiet, "SELECT decision FROM studyml.retraining_runs WHERE id = %s", (run_id,)) == [(None,)]
+    check_retraining(quiet, as_of=LATER, now=NOW + timedelta(hours=13))
+
+    assert query(quiet, "SELECT decision, reasons FROM studyml.retraining_runs WHERE id = %s", (run_id,)) == [
+        ("abandoned", ["the process ended before a decision"])
+    ]
+    assert query(quiet, "SELECT status FROM studyml.model_versions WHERE version = 'v_20260101_000000'") == [
+        ("rejected",)
+    ]
+
+
+def test_fewer_labels_may_be_asked_for(quiet: Settings) -> None:
+    label(quiet, 5)
+
+    assert check(quiet.model_copy(update={"retrain_min_labels": 5})) is not None
