@@ -98,11 +98,11 @@ def column(table: str, name: str) -> Column:
     return {each.name: each for each in TABLES[table]}[name]
 
 
-def reason_words(spec: Column, bound: Bound) -> tuple[str, str]:
-    """What stands before and after the value in the reason for which it is impossible."""
+def reason_words(spec: Column, bound: Bound) -> tuple[str, ...]:
+    """The reason for which a value is impossible, in pieces between which the value stands, if it is shown."""
     unit = f" {spec.unit}" if spec.unit else ""
     if bound == "finite":
-        return f"{spec.name} is ", ", not a number"
+        return (f"{spec.name} is not a finite number",)
     if bound == "above":
         return f"{spec.name} is ", f"{unit}, not above {spec.above:g}"
     return f"{spec.name} is ", f"{unit}, more than {spec.at_most:g}"
@@ -114,11 +114,9 @@ def impossible_reason(spec: Column, value: float) -> str:
     >>> impossible_reason(column("study_sessions", "actual_duration"), 24.5)
     'actual_duration is 24.5 hours, more than 24'
     """
+    bound: Bound = "at_most"
     if not math.isfinite(value):
-        shown = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        bound: Bound = "finite"
-    else:
-        shown = repr(float(value)).removesuffix(".0")
-        bound = "above" if spec.above is not None and value <= spec.above else "at_most"
-    before, after = reason_words(spec, bound)
-    return f"{before}{shown}{after}"
+        bound = "finite"
+    elif spec.above is not None and value <= spec.above:
+        bound = "above"
+    return repr(float(value)).removesuffix(".0").join(reason_words(spec, bound))

@@ -44,6 +44,11 @@ def connect(url: str, *, statement_timeout_seconds: int = 1800, timezone: str = 
             options=f"-c statement_timeout={statement_timeout_seconds * 1000} -c TimeZone={timezone}"
             " -c idle_in_transaction_session_timeout=3600000",
         )
+    except psycopg2.ProgrammingError:
+        # What libpq says of an address that it cannot parse quotes parts of it, passwords too.
+        raise DatabaseError(
+            "the database's address cannot be parsed: write special characters of user and password as %XX."
+        ) from None
     except psycopg2.Error as error:
         raise _unreachable(url, error) from None
     try:

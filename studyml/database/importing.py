@@ -200,8 +200,12 @@ def _reason(spec: Column, value: sql.Identifier, tests: dict[Bound, sql.Composab
     return sql.SQL("CASE {} END").format(sql.SQL(" ").join(cases))
 
 
-def _worded(words: tuple[str, str], value: sql.Identifier) -> sql.Composable:
-    return sql.SQL("{} || {}::text || {}").format(sql.Literal(words[0]), value, sql.Literal(words[1]))
+def _worded(words: tuple[str, ...], value: sql.Identifier) -> sql.Composable:
+    between = sql.SQL(" || {}::text || ").format(value)
+    found: sql.Composable = sql.Literal(words[0])
+    for following in words[1:]:
+        found = found + between + sql.Literal(following)
+    return found
 
 
 def _future_label(now: datetime) -> Refusal:

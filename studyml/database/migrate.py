@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psycopg2
 
-from studyml.database.connection import CONNECT_TIMEOUT_SECONDS, connect, describe, translate
+from studyml.database.connection import CONNECT_TIMEOUT_SECONDS, Connection, connect, describe, translate
 from studyml.errors import DatabaseError, SchemaError
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
@@ -32,20 +32,16 @@ def upgrade(url: str) -> list[str]:
                 " owner."
             )
     # The driver parses the address, as everywhere: SQLAlchemy's own parser reads some passwords differently.
+    notices = _Notices()
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg2://",
-        creator=lambda: psycopg2.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="studyml"),
-        poolclass=sqlalchemy.pool.NullPool,
+        "postgresql+psycopg2://", creator=lambda: _open(url, notices), poolclass=sqlalchemy.pool.NullPool
     )
-    notices: list[str] = []
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     try:
         with engine.connect() as engine_connection:
             config.attributes["connection"] = engine_connection
             command.upgrade(config, "head")
-            raw = engine_connection.connection.dbapi_connection
-            notices.extend(_readable(raw.notices if raw is not None else []))
     except CommandError as error:
         raise SchemaError(
             f"the schema studyml at {describe(url)} is at a revision that this version does not know ({error}):"
@@ -59,10 +55,23 @@ def upgrade(url: str) -> list[str]:
         raise
     finally:
         engine.dispose()
-    return notices
+    return notices.told
 
 
-def _readable(notices: list[str]) -> list[str]:
-    # Only our own notices speak to a person; the server's ("already exists, skipping") do not.
-    marker = "studyml: "
-    return [line.partition(marker)[2].strip() for line in notices if marker in line]
+class _Notices:
+    """Collects what the migrations tell a person; a list would be emptied by SQLAlchemy after every statement."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def append(self, line: str) -> None:
+        # Only our own notices speak to a person; the server's ("already exists, skipping") do not.
+        _, marker, words = line.partition("studyml: ")
+        if marker:
+            self.told.append(words.strip())
+
+
+def _open(url: str, notices: _Notices) -> Connection:
+    connection = psycopg2.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="studyml")
+    connection.notices = notices  # type: ignore[assignment]  # psycopg2 takes whatever has append()
+    return connection

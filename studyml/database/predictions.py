@@ -18,7 +18,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extras import execute_values
 
 from studyml.database.binary import CopyStream, copy_out, encode
-from studyml.errors import LockBusyError, RegistryError, StudymlError
+from studyml.errors import LockBusyError, RegistryError
 
 COLUMNS = (
     "as_of",
@@ -129,7 +129,7 @@ def write_range(
 
     An error of ``blocks`` is raised as it is, and nothing is written.
     """
-    failures: list[StudymlError] = []
+    failures: list[Exception] = []
     with connection.cursor() as cursor:
         for table, rows in ((build_table(run_id), "true"), (refused_table(run_id), "reason IS NOT NULL")):
             delete = sql.SQL("DELETE FROM {} WHERE session_id BETWEEN %s AND %s AND " + rows).format(table)
@@ -154,11 +154,11 @@ def write_range(
     return int(written)
 
 
-def _watched(blocks: Iterator[bytes], failures: list[StudymlError]) -> Iterator[bytes]:
+def _watched(blocks: Iterator[bytes], failures: list[Exception]) -> Iterator[bytes]:
     # psycopg2 turns what a stream raises into an error of the server.
     try:
         yield from blocks
-    except StudymlError as error:
+    except Exception as error:
         failures.append(error)
         raise
 

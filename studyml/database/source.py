@@ -176,7 +176,10 @@ def _read(
 def _expression(column: Column, vocabularies: Vocabularies) -> sql.Composable:
     name = sql.Identifier(column.name)
     if column.kind == "number":
-        return sql.SQL("coalesce({}::double precision, 'NaN')").format(name)
+        # NULL becomes NaN, and what is NaN in the source becomes infinite: missing is one thing, impossible another.
+        return sql.SQL(
+            "CASE WHEN {0} IS NULL THEN 'NaN' ELSE coalesce(nullif({0}::double precision, 'NaN'), 'Infinity') END"
+        ).format(name)
     if column.kind == "time":
         return sql.SQL(
             "CASE WHEN {0}::timestamptz >= {1} AND {0}::timestamptz < {2} THEN {0}::timestamptz ELSE '-infinity' END"

@@ -162,7 +162,10 @@ class Session:
             "versions": str(self.artifact_root),
             "logs": str(self.state_dir / "logs"),
             "predictions": f"analytics.study_time_predictions in the database {self.source.database}",
-            "its address": f"studyml dev postgres start; studyml dev postgres url --database {self.source.database}",
+            "its address": (
+                ".venv/bin/studyml dev postgres start;"
+                f" .venv/bin/studyml dev postgres url --database {self.source.database}"
+            ),
         }
         # In a log or a pipe there is no terminal whose width counts.
         console = Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=110)

@@ -84,20 +84,23 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-# The revision that counts is chosen before the window: a correction may have moved a session out of it.
+# The revision that counts is chosen before the window: a correction may have moved a session out of it. Ordered,
+# since a sum of floating-point numbers depends on it in its last digit, and a night run again must say the same.
 _ROLLING = """
 WITH current AS MATERIALIZED (
-    SELECT model_version, served, error_hours FROM studyml.outcome_predictions o
+    SELECT session_id, model_version, served, error_hours FROM studyml.outcome_predictions o
     WHERE session_date > %(start)s AND session_date <= %(as_of)s AND observed_at <= %(as_of)s
       AND actual_hours IS NOT NULL
       AND NOT EXISTS (SELECT FROM studyml.outcomes later WHERE later.session_id = o.session_id
           AND later.revision > o.revision AND later.observed_at <= %(as_of)s)
 ), scoped AS (
-    SELECT %(served)s AS scope, error_hours FROM current WHERE served
+    SELECT %(served)s AS scope, session_id, error_hours FROM current WHERE served
     UNION ALL
-    SELECT model_version, error_hours FROM current
+    SELECT model_version, session_id, error_hours FROM current
 )
-SELECT scope, count(*), avg(abs(error_hours)), sqrt(avg(error_hours ^ 2)) FROM scoped GROUP BY scope
+SELECT scope, count(*), avg(abs(error_hours) ORDER BY session_id, error_hours),
+    sqrt(avg(error_hours ^ 2 ORDER BY session_id, error_hours))
+FROM scoped GROUP BY scope
 """
 
 

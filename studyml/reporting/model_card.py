@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+_PREDICTORS = {
+    "log_linear": "log-linear regression (reported, not a gate)",
+    "median": "the training median",
+    "estimate": "the topic's estimated_base_time",
+}
+
 
 def write_model_card(path: Path, metadata: Mapping[str, Any]) -> None:
     """Write the card of a network or a fallback as Markdown."""
@@ -11,40 +17,90 @@ def write_model_card(path: Path, metadata: Mapping[str, Any]) -> None:
 
 
 def _card(metadata: Mapping[str, Any]) -> str:
-    kind = "fallback (a naive predictor)" if metadata["is_fallback"] else f"{metadata['architecture']} network"
+    kind = "a fallback, the naive predictor" if metadata["is_fallback"] else f"a network, `{metadata['architecture']}`"
+    sections = [
+        [f"# {metadata['version']}"],
+        [
+            f"A study time predictor ({kind}, recipe `{metadata['recipe']}`). It says how many hours a planned study",
+            "session will take, from what is known before the session.",
+        ],
+        _origin(metadata),
+        _errors(metadata),
+        _gates(metadata),
+        ["## Inputs", "", *_inputs(metadata)],
+        [
+            "## Limits",
+            "",
+            "- Predictions lie between 0.1 and 24 hours.",
+            "- It knows students and topics by their features only: about ones unlike those it learned from it says"
+            " nothing sure.",
+            "- `breaks_taken` is never used: it is known only after a session.",
+        ],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _origin(metadata: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"# {metadata['version']}",
-        "",
-        f"A study time predictor: {kind}, recipe `{metadata['recipe']}`. It predicts how many hours a planned study",
-        "session will take, from what is known before the session.",
-        "",
-        f"- Trained at {metadata['trained_at']} for the night of {metadata['as_of']}.",
+        f"- Trained at {_moment(metadata['trained_at'])} for the night of {_moment(metadata['as_of'])}.",
         f"- Learned from {metadata['training_samples']} labelled sessions.",
     ]
-    if metadata.get("mae") is not None:
-        lines.append(f"- MAE {metadata['mae']:.3f} h on the newest labelled sessions, which it never saw.")
-    lines += [f"- {name} predictor on the same sessions: MAE {value:.3f} h." for name, value in _baselines(metadata)]
-    random_split = metadata.get("metrics", {}).get("random_split_mae")
-    if random_split is not None:
-        lines.append(f"- The guide's random split, which lets the future into training: MAE {random_split:.3f} h.")
+    if metadata.get("data_window"):
+        first, last = metadata["data_window"]
+        lines.append(f"- Its data, holdout included, are from {first[:10]} to {last[:10]}.")
     if metadata.get("why"):
-        lines.append(f"- Chosen because: {metadata['why']}.")
-    if metadata.get("gates"):
-        lines += ["", "## Gates", ""]
-        lines += [f"- {'passed' if gate['passed'] else '**failed**'}: {gate['reason']}" for gate in metadata["gates"]]
-    lines += ["", "## Inputs", "", ", ".join(f"`{name}`" for name in metadata["features"]) or "none"]
-    dropped = metadata.get("features_dropped") or {}
-    lines += [f"- `{name}` is not used: {reason}." for name, reason in dropped.items()]
-    lines += [
+        lines.append(f"- Why it serves: {metadata['why']}.")
+    return lines
+
+
+def _moment(text: str) -> str:
+    return f"{text[:16].replace('T', ' ')} UTC"
+
+
+def _errors(metadata: Mapping[str, Any]) -> list[str]:
+    metrics = metadata.get("metrics") or {}
+    baselines = {name: value for name, value in (metadata.get("baselines") or {}).items() if value is not None}
+    if not baselines:
+        return []
+    rows = [(_PREDICTORS.get(name, name), value) for name, value in baselines.items()]
+    if metrics.get("champion_mae") is not None:
+        rows.append((f"the champion then, {metrics['champion_version']}", metrics["champion_mae"]))
+    if not metadata["is_fallback"]:
+        mae = metadata.get("mae")
+        rows.append(("**this version**", float("inf") if mae is None else mae))
+    shown = sorted(rows, key=lambda row: row[1])
+    table = [f"| {name} | {'not finite' if value == float('inf') else f'{value:.3f}'} |" for name, value in shown]
+    judged = "Chosen on" if metadata["is_fallback"] else "On"
+    unseen = "" if metadata["is_fallback"] else ", the newest ones, from which it did not learn"
+    lines = ["## Error", "", f"{judged} {metadata['holdout_samples']} labelled sessions{unseen}.", ""]
+    lines += ["| predictor | MAE, hours |", "|---|---|", *table]
+    if metadata.get("rmse") is not None:
+        lines += ["", f"Its RMSE there is {metadata['rmse']:.3f} h."]
+    if metrics.get("random_split_mae") is not None:
+        lines += [
+            "",
+            f"On the guide's random split the MAE is {metrics['random_split_mae']:.3f} h: not comparable, since that",
+            "lets the future into training.",
+        ]
+    return lines
+
+
+def _gates(metadata: Mapping[str, Any]) -> list[str]:
+    gates = metadata.get("gates")
+    if not gates:
+        return []
+    return [
+        "## Gates",
         "",
-        "## Limits",
-        "",
-        "Predictions lie between 0.1 and 24 hours. `breaks_taken` is never used: it is only known after a session.",
-        "The version says nothing about students or topics unlike those it learned from.",
-        "",
+        *(f"- {'passed' if gate['passed'] else '**failed**'}: {gate['reason']}." for gate in gates),
     ]
-    return "\n".join(lines)
 
 
-def _baselines(metadata: Mapping[str, Any]) -> list[tuple[str, float]]:
-    return list((metadata.get("baselines") or {}).items())
+def _inputs(metadata: Mapping[str, Any]) -> list[str]:
+    levels: dict[str, list[str]] = {}
+    for name in metadata["features"]:
+        feature, _, level = name.partition("=")
+        levels.setdefault(feature, []).extend([level] if level else [])
+    used = [f"- `{feature}`{': ' + ', '.join(known) if known else ''}" for feature, known in levels.items()]
+    dropped = metadata.get("features_dropped") or {}
+    return [*used, *(f"- not used: `{name}`, {reason}" for name, reason in dropped.items())]

@@ -49,12 +49,22 @@ def open_network(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    errors: tuple[type[Exception], ...] = (*_load_errors(), RuntimeError)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (onnxruntime.capi.onnxruntime_pybind11_state.OnnxRuntimeException, RuntimeError) as error:
+    except errors as error:
+        words = str(error).rpartition(":")[2].strip().rstrip(".")
         raise ArtifactError(
-            f"{path.name} of version {path.parent.name} cannot be loaded: {str(error)[:120]}."
+            f"{path.name} of version {path.parent.name} cannot be loaded ({words}): make another version champion."
         ) from None
+
+
+def _load_errors() -> tuple[type[Exception], ...]:
+    # Every status of ONNX Runtime is an exception class of its own, and they share no base but Exception.
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    found = (getattr(state, name) for name in dir(state))
+    return tuple(each for each in found if isinstance(each, type) and issubclass(each, Exception))
 
 
 def run_network(network: Any, matrix: NDArray[np.float32]) -> Floats:

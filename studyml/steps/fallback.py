@@ -56,7 +56,8 @@ def build_fallback(
     )
     set_version(connection, run.id, version)
     why = _words(best, errors, len(holdout.actual))
-    _write(settings, version, run, holdout, best, median, errors, why, now)
+    learned_from = (candidate and candidate.training_rows) or len(holdout.actual)
+    _write(settings, version, run, holdout, best, median, errors, learned_from, why, now)
     metrics = {"holdout_rows": len(holdout.actual), **{f"{name}_mae": value for name, value in errors.items()}}
     if errors:
         metrics |= {"mae": errors[best], "rmse": root_mean_squared_error(holdout.actual, holdout.predicted[best])}
@@ -65,7 +66,7 @@ def build_fallback(
         version,
         training_from=None if candidate is None else candidate.training_from,
         training_through=None if candidate is None else candidate.training_through,
-        training_rows=len(holdout.actual) if candidate is None else candidate.training_rows or 0,
+        training_rows=learned_from,
         holdout_rows=len(holdout.actual),
         metrics=metrics,
     )
@@ -112,6 +113,7 @@ def _write(
     best: str,
     median: float,
     errors: dict[str, float],
+    learned_from: int,
     why: str,
     now: datetime,
 ) -> None:
@@ -126,7 +128,8 @@ def _write(
         "recipe": best,
         "is_fallback": True,
         "mae": errors.get(best),
-        "training_samples": len(holdout.actual),
+        "training_samples": learned_from,
+        "holdout_samples": len(holdout.actual),
         "features": [ESTIMATE],
         "baselines": errors,
         "why": why,

@@ -90,8 +90,10 @@ def _blocks(run: ScoringRun, model: ServedModel, scored: Frame, warnings: Mappin
     Each block is predicted when it is asked for, while the server stores the one before.
     """
     rows = len(scored)
+    if rows == 0:
+        return
     groups = [np.arange(rows)]
-    if warnings and rows:
+    if warnings:
         kinds = np.unique(np.column_stack(list(warnings.values())), axis=0, return_inverse=True)[1].ravel()
         groups = np.split(np.argsort(kinds, kind="stable"), np.cumsum(np.bincount(kinds))[:-1])
     for members in groups:

@@ -29,7 +29,7 @@ from studyml.registry.bundle import new_build, write_json
 from studyml.registry.retraining import CONSUMING, RetrainingRun, failure_recorded, find_run, set_version
 from studyml.registry.snapshot import write_snapshot
 from studyml.registry.versions import find, record_training, reserve
-from studyml.reporting.plots import plot_learning_curves, plot_predicted_actual
+from studyml.reporting.plots import plot_learning_curves, plot_predicted_actual, plot_residuals
 from studyml.scoring.predictor import Output, open_network, run_network
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
@@ -117,7 +117,8 @@ def _build(
     fitted = _fit(frame, held, recipe)
     network.save(fitted.trained, folder)
     raw = run_network(open_network(folder / "model.onnx"), fitted.encoder.encode(frame.take(held)))
-    parity = float(np.max(np.abs(raw - fitted.keras_hours)))
+    with np.errstate(invalid="ignore"):  # infinite less infinite is no number, and so no parity
+        parity = float(np.max(np.abs(raw - fitted.keras_hours)))
     holdout = _holdout(frame, held, _limited(raw))
     write_holdout(folder / FILE, holdout)
     metrics = _metrics(holdout) | {
@@ -226,9 +227,9 @@ def _write_files(
         categories=encoder.categories,
     )
     plot_learning_curves(folder / "learning_curves.png", fitted.trained.history)
-    plot_predicted_actual(
-        folder / "predicted_actual.png", holdout.actual, holdout.predicted["network"], metrics.get("mae")
-    )
+    actual, predicted, mae = holdout.actual, holdout.predicted["network"], metrics.get("mae")
+    plot_predicted_actual(folder / "predicted_actual.png", actual, predicted, mae)
+    plot_residuals(folder / "residuals.png", actual, predicted, mae)
 
 
 def _metadata(

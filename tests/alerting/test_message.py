@@ -54,9 +54,7 @@ def test_a_degradation_says_how_far_how_sure_since_when_which_version_what_was_d
 
 
 def test_its_subject_alone_says_what_and_how_far() -> None:
-    subject, _ = degraded_message(
-        FIGURES, as_of=NIGHT, version="v", last_healthy=None, window_days=30, links=LINKS
-    )
+    subject, _ = degraded_message(FIGURES, as_of=NIGHT, version="v", last_healthy=None, window_days=30, links=LINKS)
 
     assert subject == "studyml: predictions degraded, MAE 1.42 h (limit 1.19 h)"
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -168,11 +169,11 @@ def test_a_deliverer_that_is_killed_leaves_its_message_for_the_next(
     write(settings, "one")
     hook.hanging.set()
     code = (
-        "import os, psycopg2; from datetime import datetime, UTC; from studyml.alerting.outbox import deliver;"
-        "deliver(psycopg2.connect(os.environ['URL']), [os.environ['HOOK']], now=datetime(2026, 3, 1, 1, 30, tzinfo=UTC))"
+        "import os, psycopg2; from tests.conftest import NOW; from studyml.alerting.outbox import deliver;"
+        "deliver(psycopg2.connect(os.environ['URL']), [os.environ['HOOK']], now=NOW)"
     )
     environment = {**os.environ, "URL": settings.database, "HOOK": hook.url()}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=Path(__file__).parents[2])
     deadline = time.monotonic() + 20
     while not hook.asked and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -90,8 +90,8 @@ def test_breaks_taken_is_unknown_whatever_the_session_holds() -> None:
         ("avg_focus_duration", 0, "avg_focus_duration is 0 minutes, not above 0"),
         ("avg_focus_duration", -5, "avg_focus_duration is -5 minutes, not above 0"),
         ("estimated_base_time", 0, "estimated_base_time is 0 hours, not above 0"),
-        ("age", math.inf, "age is Infinity, not a number"),
-        ("energy_level", -math.inf, "energy_level is -Infinity, not a number"),
+        ("age", math.inf, "age is not a finite number"),
+        ("energy_level", -math.inf, "energy_level is not a finite number"),
     ],
 )
 def test_an_impossible_value_becomes_missing_and_is_named(feature: str, value: float, reason: str) -> None:

@@ -166,6 +166,8 @@ def every_text(settings: Settings) -> str:
         " WHERE table_schema IN ('studyml', 'analytics') AND table_type = 'BASE TABLE'",
     )
     found = [
-        str(row) for schema, table in tables for row in query(settings, f'SELECT t::text FROM "{schema}"."{table}" AS t')
+        str(row)
+        for schema, table in tables
+        for row in query(settings, f'SELECT t::text FROM "{schema}"."{table}" AS t')
     ]
     return "\n".join(found)

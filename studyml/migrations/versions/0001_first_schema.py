@@ -23,7 +23,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove everything; the roles stay, since other databases of the server may use them."""
-    op.get_bind().exec_driver_sql(
+    op.get_bind().connection.cursor().execute(
         "DROP SCHEMA IF EXISTS analytics CASCADE;"
         "DO $$ DECLARE t record; BEGIN"
         "  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'studyml' AND tablename <> 'alembic_version'"

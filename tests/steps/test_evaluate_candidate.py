@@ -1,0 +1,171 @@
+"""Judging: the same rows for everyone, every result stored with its numbers, and nobody judged twice wrongly."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studyml.errors import ArtifactError
+from studyml.evaluation.holdout import FILE, read_holdout
+from studyml.model import network
+from studyml.registry.bundle import build_folder, publish
+from studyml.settings import Settings
+from studyml.steps.evaluate_candidate import evaluate_candidate
+from studyml.steps.train_candidate import train_candidate
+from tests.conftest import END, NOW
+from tests.steps.retraining import champions, constant_network, last_run, opened, query
+
+__all__ = ["constant_network"]
+
+
+def candidate(settings: Settings) -> tuple[int, Path]:
+    run_id = opened(settings)
+    version = train_candidate(settings, retraining_run_id=run_id, now=NOW)
+    assert version is not None
+    return run_id, build_folder(settings.artifact_root, version)
+
+
+def stored_gates(settings: Settings, version: str) -> dict[str, dict[str, Any]]:
+    ((gates,),) = query(settings, "SELECT gates FROM studyml.model_versions WHERE version = %s", (version,))
+    return {gate["gate"]: gate for gate in gates}
+
+
+def test_a_bad_network_fails_against_every_reference_and_all_numbers_are_stored(
+    lived: Settings, constant_network: Callable[[float], None]
+) -> None:
+    constant_network(20.0)
+    run_id, folder = candidate(lived)
+
+    assert evaluate_candidate(lived, retraining_run_id=run_id) is False
+
+    gates = stored_gates(lived, folder.name)
+    assert [name for name, gate in gates.items() if not gate["passed"]] == [
+        "beats_median",
+        "beats_estimate",
+        "not_worse_than_champion",
+    ]
+    assert all(gate["value"] is not None and gate["reason"] for gate in gates.values())
+    assert all(gates[name]["upper_bound"] >= gates[name]["value"] > 1 for name in list(gates)[2:])
+    metadata = json.loads((folder / "metadata.json").read_text())
+    assert metadata["gates"] == list(gates.values())
+    assert metadata["metrics"]["champion_version"] == champions(lived)[0]
+    assert "**failed**: the network is worse than the champion" in (folder / "model_card.md").read_text()
+
+
+def test_the_champion_is_judged_on_the_same_rows_by_what_it_would_have_been_served(
+    lived: Settings, constant_network: Callable[[float], None]
+) -> None:
+    constant_network(3.0)
+    run_id, folder = candidate(lived)
+    evaluate_candidate(lived, retraining_run_id=run_id)
+
+    holdout = read_holdout(folder / FILE)
+    predictions = dict(query(lived, "SELECT session_id, predicted_hours FROM studyml.predictions"))
+    both = [row for row, session in enumerate(holdout.session_id.tolist()) if session in predictions]
+
+    assert len(both) > 20, "the holdout reaches into the week that the champion predicted"
+    for row in both:
+        expected = predictions[int(holdout.session_id[row])]
+        assert holdout.predicted["champion"][row] == pytest.approx(expected, abs=1e-5)
+
+
+def test_judging_twice_gives_the_same_results(lived: Settings, constant_network: Callable[[float], None]) -> None:
+    constant_network(3.0)
+    run_id, folder = candidate(lived)
+    evaluate_candidate(lived, retraining_run_id=run_id)
+    first = stored_gates(lived, folder.name)
+
+    evaluate_candidate(lived, retraining_run_id=run_id)
+
+    assert stored_gates(lived, folder.name) == first
+
+
+def test_numbers_that_are_not_finite_fail_the_gate_and_do_not_crash(
+    simulated: Settings, constant_network: Callable[[float], None]
+) -> None:
+    constant_network(float("nan"))
+    run_id, folder = candidate(simulated)
+
+    assert evaluate_candidate(simulated, retraining_run_id=run_id) is False
+
+    gates = stored_gates(simulated, folder.name)
+    assert gates["finite"]["reason"] == "120 of 120 predictions are not finite"
+    assert not gates["export_parity"]["passed"]
+    assert gates["export_parity"]["value"] is None
+
+
+def test_an_export_that_differs_from_keras_fails_the_gate(
+    simulated: Settings, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constant_network(3.0)
+    save = network.save
+
+    def differing(trained: network.Trained, folder: Path) -> None:
+        trained.network.layers[-1].bias.assign([3.001])
+        save(trained, folder)
+        trained.network.layers[-1].bias.assign([3.0])
+
+    monkeypatch.setattr(network, "save", differing)
+    predict = network.predict
+    monkeypatch.setattr(network, "predict", lambda trained, matrix: np.full(len(predict(trained, matrix)), 3.0))
+    run_id, folder = candidate(simulated)
+
+    assert evaluate_candidate(simulated, retraining_run_id=run_id) is False
+
+    gate = stored_gates(simulated, folder.name)["export_parity"]
+    assert not gate["passed"]
+    assert gate["value"] == pytest.approx(0.001, rel=0.01)
+
+
+def test_a_damaged_champion_fails_the_run_with_a_sentence_and_decides_nothing(
+    lived: Settings, constant_network: Callable[[float], None]
+) -> None:
+    constant_network(3.0)
+    run_id, folder = candidate(lived)
+    champion = champions(lived)[0]
+    (lived.artifact_root / champion / "model.onnx").write_bytes(b"broken")
+
+    with pytest.raises(ArtifactError, match=rf"model\.onnx of version {champion} is damaged"):
+        evaluate_candidate(lived, retraining_run_id=run_id)
+
+    assert stored_gates(lived, folder.name) == {}
+    assert last_run(lived)["decision"] == "failed"
+    assert "is damaged" in last_run(lived)["reasons"][0]
+    assert champions(lived) == [champion]
+
+
+def test_a_missing_snapshot_fails_the_run_with_a_sentence(
+    lived: Settings, constant_network: Callable[[float], None]
+) -> None:
+    constant_network(3.0)
+    run_id, _ = candidate(lived)
+    for path in (lived.artifact_root / "snapshots").iterdir():
+        path.unlink()
+
+    with pytest.raises(ArtifactError, match=r"the snapshot .* is missing: train again"):
+        evaluate_candidate(lived, retraining_run_id=run_id)
+    assert last_run(lived)["decision"] == "failed"
+
+
+def test_a_candidate_that_a_crash_left_under_its_final_name_is_judged_as_it_was_built(
+    lived: Settings, constant_network: Callable[[float], None]
+) -> None:
+    constant_network(3.0)
+    run_id, folder = candidate(lived)
+    evaluate_candidate(lived, retraining_run_id=run_id)
+    before = stored_gates(lived, folder.name)
+    publish(lived.artifact_root, folder.name)  # and then the process died, before its commit
+
+    evaluate_candidate(lived, retraining_run_id=run_id)
+
+    assert stored_gates(lived, folder.name) == before
+    assert "trained" not in before
+
+
+def test_there_is_nothing_to_judge_where_no_network_was_trained(simulated: Settings) -> None:
+    run_id = opened(simulated, as_of=END)
+
+    assert evaluate_candidate(simulated, retraining_run_id=run_id) is False

@@ -1,0 +1,191 @@
+"""A task that failed for good is told once, whatever else is broken."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from studyml.settings import Settings, load_settings
+from studyml.steps.finish_night import finish_night
+from studyml.steps.report_failure import report_failure
+from tests.alerting.receivers import Webhook, free_port, webhook
+from tests.conftest import END, NOW
+from tests.scoring.world import every_text, finish, query, scalar
+from tests.steps.test_notify import with_alerts
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def hook() -> Iterator[Webhook]:
+    with webhook() as found:
+        yield found
+
+
+@pytest.fixture
+def alerting(settings: Settings, hook: Webhook) -> Settings:
+    return with_alerts(settings, hook.url())
+
+
+def fail(settings: Settings, task: str = "score.publish", night: int = 0, **other: Any) -> None:
+    arguments = {
+        "dag_id": "studyml_nightly",
+        "task_id": task,
+        "dag_run_id": "manual__1",
+        "as_of": END + night * DAY,
+        "error": "the folder of version v_1 is missing.",
+        "now": NOW,
+        **other,
+    }
+    report_failure(settings, **arguments)
+
+
+def titles(hook: Webhook) -> list[str]:
+    return [each["title"] for each in hook.received]
+
+
+def test_a_failure_opens_an_incident_and_sends_its_message(alerting: Settings, hook: Webhook) -> None:
+    fail(alerting)
+
+    assert query(alerting, "SELECT kind, status, title FROM studyml.incidents") == [
+        ("task_failed", "open", "studyml_nightly.score.publish failed")
+    ]
+    assert titles(hook) == ["studyml: studyml_nightly.score.publish failed"]
+    assert "the folder of version v_1 is missing." in hook.received[0]["message"]
+
+
+def test_the_same_task_again_is_logged_and_not_sent(alerting: Settings, hook: Webhook) -> None:
+    fail(alerting)
+    fail(alerting, night=1)
+
+    assert len(hook.received) == 1
+    assert query(alerting, "SELECT event FROM studyml.incident_events ORDER BY id") == [("opened",), ("updated",)]
+
+
+def test_another_task_is_told_though_the_incident_is_open(alerting: Settings, hook: Webhook) -> None:
+    fail(alerting, "retrain.train")
+    fail(alerting, "score.publish")
+
+    assert titles(hook) == [
+        "studyml: studyml_nightly.retrain.train failed",
+        "studyml: studyml_nightly.score.publish failed",
+    ]
+    assert scalar(alerting, "SELECT count(*) FROM studyml.incidents") == 1
+
+
+def test_many_mapped_tasks_that_fail_at_once_are_one_message(alerting: Settings, hook: Webhook) -> None:
+    threads = [threading.Thread(target=fail, args=(alerting, "score.range")) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(hook.received) == 1
+
+
+def test_a_later_night_without_a_failure_closes_it_and_the_next_failure_is_news(
+    alerting: Settings, hook: Webhook
+) -> None:
+    fail(alerting)
+    for night in (0, 1):
+        lived(alerting, night)
+        assert scalar(alerting, "SELECT status FROM studyml.incidents") == ("open", "resolved")[night]
+
+    fail(alerting, night=2)
+    assert len(hook.received) == 2
+
+
+def lived(settings: Settings, night: int) -> None:
+    as_of = END + night * DAY
+    query(
+        settings,
+        "INSERT INTO studyml.scoring_runs (as_of, versions, planned, written, refused, status, started_at)"
+        " VALUES (%s, '{}', 0, 0, 0, 'complete', %s)",
+        as_of,
+        NOW,
+    )
+    finish(settings, as_of)
+    finish_night(settings, as_of=as_of, now=NOW)
+
+
+def test_a_failed_replay_pages_nobody(alerting: Settings, hook: Webhook) -> None:
+    finish(alerting, END)
+    fail(alerting, night=-1)
+
+    assert hook.asked == []
+    assert scalar(alerting, "SELECT count(*) FROM studyml.incidents") == 0
+
+
+def test_upkeep_that_fails_is_told_whatever_night_is_the_newest(alerting: Settings, hook: Webhook) -> None:
+    finish(alerting, END)
+    fail(alerting, dag_id="studyml_maintenance", task_id="maintain", night=-1)
+
+    assert titles(hook) == ["studyml: studyml_maintenance.maintain failed"]
+
+
+def test_without_the_database_the_message_goes_out_directly(hook: Webhook, caplog: pytest.LogCaptureFixture) -> None:
+    broken = load_settings(
+        database_url=f"postgresql://studyml:s3cret@127.0.0.1:{free_port()}/gone", alert_urls=hook.url()
+    )
+
+    fail(broken, error="PostgreSQL cannot be reached")
+
+    assert titles(hook) == ["studyml: studyml_nightly.score.publish failed"]
+    assert "without the outbox" in caplog.text
+    assert "s3cret" not in caplog.text + str(hook.received)
+
+
+def test_without_the_schema_too(empty_database_url: str, hook: Webhook) -> None:
+    fail(load_settings(database_url=empty_database_url, alert_urls=hook.url()))
+
+    assert len(hook.received) == 1
+
+
+def test_with_neither_database_nor_receiver_the_report_itself_does_not_fail(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    broken = load_settings(
+        database_url=f"postgresql://127.0.0.1:{port}/gone", alert_urls=f"json://127.0.0.1:{port}/T0K3NPATH"
+    )
+
+    with caplog.at_level(logging.DEBUG):
+        fail(broken)
+
+    assert "did not accept the message" in caplog.text
+    assert "T0K3NPATH" not in caplog.text
+
+
+def test_a_receiver_that_fails_gets_it_later(alerting: Settings, hook: Webhook) -> None:
+    hook.status = 500
+    fail(alerting)
+    hook.status = 200
+    fail(alerting, night=1)
+
+    assert titles(hook) == ["studyml: studyml_nightly.score.publish failed"]
+
+
+def test_a_secret_that_the_error_quotes_is_neither_stored_nor_sent(
+    settings: Settings, hook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    alerting = load_settings(
+        **{
+            **settings.model_dump(),
+            "alert_urls": f"{hook.url('T0K3NPATH')} slack://TokenA123/TokenB123",
+            "heartbeat_url": "https://beat.example.org/ping/SECRETBEAT",
+            "source_url": "postgresql://app:sourceP4ss@127.0.0.1/app",
+        }
+    )
+    quoted = (
+        f"POST {hook.url('T0K3NPATH')} TokenB123 https://beat.example.org/ping/SECRETBEAT sourceP4ss"
+        " postgresql://somebody:else@10.0.0.1/x"
+    )
+
+    with caplog.at_level(logging.DEBUG):
+        fail(alerting, error=quoted)
+
+    everything = every_text(alerting) + str(hook.received) + caplog.text
+    for secret in ("T0K3NPATH", "TokenA123", "TokenB123", "SECRETBEAT", "sourceP4ss", "somebody:else"):
+        assert secret not in everything
+    assert len(hook.received) == 1

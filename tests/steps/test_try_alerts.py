@@ -1,0 +1,34 @@
+"""``studyml alerts test``."""
+
+import pytest
+
+from studyml.errors import DeliveryError, SettingsError
+from studyml.settings import Settings
+from studyml.steps.try_alerts import send_test
+from tests.alerting.receivers import webhook
+from tests.conftest import NOW
+from tests.steps.test_notify import with_alerts
+
+
+def test_every_address_gets_a_message_that_says_it_is_a_test(settings: Settings) -> None:
+    with webhook() as first, webhook() as second:
+        assert send_test(with_alerts(settings, f"{first.url()} {second.url()}"), now=NOW) == 2
+
+        for hook in (first, second):
+            assert [each["title"] for each in hook.received] == ["studyml: test message"]
+
+
+def test_those_that_do_not_accept_it_are_named_by_kind_and_fingerprint_only(settings: Settings) -> None:
+    with webhook() as good, webhook() as bad:
+        bad.status = 500
+        addresses = f"{good.url()} {bad.url('S3cretPath')}"
+
+        with pytest.raises(DeliveryError, match=r"1 of 2 alert addresses did not accept .* \(json\)") as caught:
+            send_test(with_alerts(settings, addresses), now=NOW)
+        assert "S3cretPath" not in str(caught.value)
+        assert len(good.received) == 1
+
+
+def test_without_an_address_the_setting_is_named(settings: Settings) -> None:
+    with pytest.raises(SettingsError, match="STUDYML_ALERT_URLS is not set"):
+        send_test(settings, now=NOW)
