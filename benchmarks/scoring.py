@@ -51,22 +51,21 @@ def silent(_: str) -> None:
 def fill(settings: Settings, sessions: int) -> None:
     """Multiply students and planned sessions in SQL."""
     with psycopg2.connect(settings.database) as connection, connection.cursor() as cursor:
+        copies = max(1, sessions // 1000)
         cursor.execute(
             "INSERT INTO students (id, age, education_level, learning_style, avg_focus_duration)"
             " SELECT id + 30 * g, age, education_level, learning_style, avg_focus_duration"
             " FROM students, generate_series(1, %s) AS g",
-            (max(1, sessions // 1000),),
+            (copies,),
         )
         cursor.execute("DELETE FROM study_sessions WHERE session_date > %s", (END,))
         cursor.execute(
             "INSERT INTO study_sessions (id, student_id, topic_id, session_date, time_of_day, study_method,"
-            " environment, energy_level, distraction_level) SELECT 10000 + g, u.id, 1 + g %% 25,"
+            " environment, energy_level, distraction_level) SELECT 10000 + g, 1 + g %% (30 + 30 * %s), 1 + g %% 25,"
             " %s::timestamptz + interval '1 minute' * (1 + g %% 44000), s.time_of_day, s.study_method, s.environment,"
             " s.energy_level, s.distraction_level FROM generate_series(1, %s) AS g"
-            " JOIN study_sessions s ON s.id = 1 + g %% 600"
-            " JOIN (SELECT id, row_number() OVER () - 1 AS n, count(*) OVER () AS students FROM students) AS u"
-            " ON u.n = g %% u.students",
-            (END, sessions),
+            " JOIN study_sessions s ON s.id = 1 + g %% 600",
+            (copies, END, sessions),
         )
     connection = psycopg2.connect(settings.database)
     connection.autocommit = True

@@ -36,7 +36,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("studyml").setLevel(logging.INFO)
     try:
-        app()
+        app(prog_name="studyml")
     except StudymlError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

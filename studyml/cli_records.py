@@ -57,6 +57,21 @@ def versions_verify(version: Annotated[str | None, typer.Argument(help="Default:
     typer.echo(f"{verify_version(load_settings(), version)} is whole.")
 
 
+@versions_app.command("promote")
+def versions_promote(
+    version: Annotated[str, typer.Argument(help="A retired or rejected version.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+) -> None:
+    """Verify another version and make it champion, by hand.
+
+    Example: studyml versions promote v_20260301_010203 --reason damaged
+    """
+    from studyml.steps.promote_version import promote_version
+
+    replaced = promote_version(load_settings(), version, now=wall_clock(), actor=getpass.getuser(), reason=reason)
+    typer.echo(f"{version} serves from now on, in place of {replaced or 'none'}. Predict with it now: studyml score")
+
+
 @alerts_app.command("list")
 def alerts_list(
     every: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False, as_json: Json = False

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from studyml.development import postgres
@@ -27,6 +28,10 @@ END = datetime(2026, 3, 1, tzinfo=UTC)
 FIRST_NIGHT = END - timedelta(days=7)
 #: The wall clock of the tests.
 NOW = datetime(2026, 3, 1, 1, 30, tzinfo=UTC)
+
+# A busy machine is not a failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost", "")

@@ -21,16 +21,7 @@ def upgrade(url: str) -> list[str]:
     from alembic.config import Config
     from alembic.util import CommandError
 
-    with connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT has_database_privilege(current_database(), 'CREATE')")
-        (may_create,) = cursor.fetchone() or (False,)
-        cursor.execute("SELECT to_regnamespace('studyml') IS NOT NULL AND to_regnamespace('analytics') IS NOT NULL")
-        (has_schemas,) = cursor.fetchone() or (False,)
-        if not (may_create or has_schemas):
-            raise DatabaseError(
-                "the database user may not create the schemas studyml and analytics: create both and make it their"
-                " owner."
-            )
+    _require_schemas(url)
     # The driver parses the address, as everywhere: SQLAlchemy's own parser reads some passwords differently.
     notices = _Notices()
     engine = sqlalchemy.create_engine(
@@ -56,6 +47,19 @@ def upgrade(url: str) -> list[str]:
     finally:
         engine.dispose()
     return notices.told
+
+
+def _require_schemas(url: str) -> None:
+    with connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT has_database_privilege(current_database(), 'CREATE')")
+        (may_create,) = cursor.fetchone() or (False,)
+        cursor.execute("SELECT to_regnamespace('studyml') IS NOT NULL AND to_regnamespace('analytics') IS NOT NULL")
+        (has_schemas,) = cursor.fetchone() or (False,)
+        if not (may_create or has_schemas):
+            raise DatabaseError(
+                "the database user may not create the schemas studyml and analytics: create both and make it their"
+                " owner."
+            )
 
 
 class _Notices:

@@ -36,6 +36,10 @@ COLUMNS = (
     "scored_at",
 )
 _SWAP_TRIES = 6
+_KEEP_SUBJECTS = (
+    "INSERT INTO studyml.topic_subjects AS t (topic_id, subject) VALUES %s ON CONFLICT (topic_id) DO UPDATE SET"
+    " subject = excluded.subject WHERE t.subject IS DISTINCT FROM excluded.subject"
+)
 # A partition's statistics from 3,000 rows: enough for its plain queries, a tenth of the default's time.
 _STATISTICS_TARGET = 10
 
@@ -178,9 +182,7 @@ def publish(
     try:
         _prepare(connection, run)
     except psycopg2.errors.UniqueViolation:
-        raise RegistryError(
-            f"scoring run {run.id} wrote a session twice: start the scoring again from its plan."
-        ) from None
+        raise RegistryError(f"scoring run {run.id} wrote a session twice: start it again from its plan.") from None
     for attempt in range(_SWAP_TRIES):
         if attempt:
             time.sleep(min(0.5 * 2 ** (attempt - 1), 8))
@@ -189,8 +191,7 @@ def publish(
         except psycopg2.errors.LockNotAvailable:
             connection.rollback()
     raise LockBusyError(
-        f"readers held studyml.predictions through {_SWAP_TRIES} tries: the night's old rows stay; run the scoring"
-        " again."
+        f"readers held studyml.predictions through {_SWAP_TRIES} tries: the night's old rows stay; score it again."
     )
 
 
@@ -211,10 +212,9 @@ def _prepare(connection: Connection, run: ScoringRun) -> None:
                     " ADD CONSTRAINT of_this_night CHECK (as_of = {})"
                 ).format(table, sql.Literal(run.as_of))
             )
-        cursor.execute(sql.SQL("SELECT count(*) FILTER (WHERE served) FROM {}").format(table))
-        served = int((cursor.fetchone() or (0,))[0])
-        cursor.execute(sql.SQL("SELECT count(reason) FROM {}").format(refused_table(run.id)))
-        refused = int((cursor.fetchone() or (0,))[0])
+        counts = sql.SQL("SELECT (SELECT count(*) FROM {} WHERE served), (SELECT count(reason) FROM {})")
+        cursor.execute(counts.format(table, refused_table(run.id)))
+        served, refused = cursor.fetchone() or (0, 0)
         if served + refused != run.planned:
             raise RegistryError(
                 f"scoring run {run.id} planned {run.planned} sessions but wrote {served} and refused {refused}:"
@@ -267,12 +267,8 @@ def _record(
             (run.as_of,),
         )
         refused = cursor.rowcount
-        execute_values(
-            cursor,
-            "INSERT INTO studyml.topic_subjects AS t (topic_id, subject) VALUES %s ON CONFLICT (topic_id) DO UPDATE SET"
-            " subject = excluded.subject WHERE t.subject IS DISTINCT FROM excluded.subject",
-            subjects,
-        ) if subjects else None
+        if subjects:
+            execute_values(cursor, _KEEP_SUBJECTS, subjects)
         written = run.planned - refused
         cursor.execute(
             "UPDATE studyml.scoring_runs SET status = 'complete', written = %s, refused = %s, finished_at = %s"
@@ -291,39 +287,6 @@ def published_counts(connection: Connection, run: ScoringRun) -> tuple[int, int]
             (run.as_of, run.id),
         )
         return cursor.fetchone()
-
-
-def drop_abandoned_builds(connection: Connection, *, started_before: datetime) -> list[str]:
-    """Drop the build tables of runs that never finished, and mark those runs failed; return the tables' names."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE studyml.scoring_runs SET status = 'failed' WHERE status = 'running' AND started_at < %s",
-            (started_before,),
-        )
-        cursor.execute(
-            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " JOIN studyml.scoring_runs r ON c.relname IN ('predictions_build_' || r.id, 'refused_build_' || r.id)"
-            " WHERE n.nspname = 'studyml' AND r.status <> 'running'"
-        )
-        names = [str(name) for (name,) in cursor.fetchall()]
-        for name in names:
-            cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("studyml", name)))
-    return names
-
-
-def drop_old_partitions(connection: Connection, *, before: datetime, lock_timeout_seconds: float) -> list[str]:
-    """Drop the nights older than ``before``; return their partitions' names. Copies beside outcomes stay."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout_seconds * 1000)}ms",))
-        cursor.execute(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-            " WHERE i.inhparent = 'studyml.predictions'::regclass AND c.relname < %s ORDER BY 1",
-            (f"predictions_{before:%Y%m%dT%H%M%S%f}",),
-        )
-        names = [str(name) for (name,) in cursor.fetchall()]
-        for name in names:
-            cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("studyml", name)))
-    return names
 
 
 def newest_scored_night(connection: Connection) -> tuple[datetime, tuple[str, ...]] | None:

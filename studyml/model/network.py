@@ -3,8 +3,9 @@
 import contextlib
 import io
 import os
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,25 @@ def _import_keras() -> Any:
     """Keras on TensorFlow, without the dozens of lines that they print about a machine without a GPU."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="keras")
-    import keras
+    with contextlib.nullcontext() if "tensorflow" in sys.modules else _quiet_descriptor():
+        import keras
+        import tensorflow  # noqa: F401
 
     return keras
+
+
+@contextlib.contextmanager
+def _quiet_descriptor() -> Iterator[None]:
+    """Silence what C++ writes to standard error itself while it loads, before any log level counts."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def build_network(inputs: int, recipe: Recipe) -> Any:

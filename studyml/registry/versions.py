@@ -161,10 +161,11 @@ def promote(
     now: datetime,
     actor: str,
     reason: str,
+    statuses: tuple[str, ...] = ("candidate",),
 ) -> None:
-    """Make a published candidate champion in place of ``replacing``, and log it. The caller commits.
+    """Make a published version of one of these ``statuses`` champion in place of ``replacing``, and log it.
 
-    Raises RegistryError where the champion is another than the one the candidate was judged against.
+    The caller commits. Raises RegistryError where the champion is another than the one that was to be replaced.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT version FROM studyml.model_versions WHERE status = 'champion' FOR UPDATE")
@@ -177,12 +178,13 @@ def promote(
             )
         cursor.execute("UPDATE studyml.model_versions SET status = 'retired' WHERE version = %s", (present,))
         cursor.execute(
-            "UPDATE studyml.model_versions SET status = 'champion' WHERE version = %s AND status = 'candidate'"
+            "UPDATE studyml.model_versions SET status = 'champion' WHERE version = %s AND status = ANY(%s)"
             " AND manifest_sha256 IS NOT NULL",
-            (version,),
+            (version, list(statuses)),
         )
         if cursor.rowcount != 1:
-            raise RegistryError(f"{version} is not a published candidate: only one of those can become champion.")
+            named = " or ".join(statuses)
+            raise RegistryError(f"{version} is not a published {named} version: only such a one can become champion.")
         cursor.execute(
             "INSERT INTO studyml.deployments (action, as_of, recorded_at, actor, from_version, to_version, reason)"
             " VALUES ('promote', %s, %s, %s, %s, %s, %s)",

@@ -100,7 +100,8 @@ def _inputs(metadata: Mapping[str, Any]) -> list[str]:
     levels: dict[str, list[str]] = {}
     for name in metadata["features"]:
         feature, _, level = name.partition("=")
-        levels.setdefault(feature, []).extend([level] if level else [])
+        words = "whether it is missing" if level == "missing" else level
+        levels.setdefault(feature, []).extend([words] if words else [])
     used = [f"- `{feature}`{': ' + ', '.join(known) if known else ''}" for feature, known in levels.items()]
     dropped = metadata.get("features_dropped") or {}
     return [*used, *(f"- not used: `{name}`, {reason}" for name, reason in dropped.items())]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from studyml.database.connection import Connection, advisory_lock
-from studyml.database.predictions import drop_abandoned_builds, drop_old_partitions
+from studyml.database.pruning import drop_abandoned_builds, drop_old_partitions
 from studyml.errors import ArtifactError
 from studyml.registry.bundle import BUILDING, remove, verify
 from studyml.registry.snapshot import remove_snapshots

@@ -53,15 +53,15 @@ def _decide(settings: Settings, connection: Connection, run: RetrainingRun, now:
         gates = _gates(settings, connection, candidate, present)
         failed = [str(gate["reason"]) for gate in gates if not gate["passed"]]
         if not failed:
-            _promote(
-                settings, connection, run, candidate.version, present, now, [str(gate["reason"]) for gate in gates]
-            )
+            passed = [str(gate["reason"]) for gate in gates]
+            why = f"passed {len(gates)} gates; due because {run.note}"
+            _promote(settings, connection, run, candidate.version, present, now, "promoted", why, passed)
             return
         _reject(settings, connection, candidate.version)
         reasons = failed
     if present is None:
         version, why = build_fallback(settings, connection, run, candidate, now)
-        _promote(settings, connection, run, version, None, now, [why, *reasons], decision="fallback")
+        _promote(settings, connection, run, version, None, now, "fallback", why, [why, *reasons])
         return
     decide(connection, run.id, "rejected", [*reasons, f"{present.version} stays champion"], now)
     connection.commit()
@@ -83,13 +83,14 @@ def _promote(
     version: str,
     present: Version | None,
     now: datetime,
+    decision: str,
+    why: str,
     reasons: list[str],
-    decision: str = "promoted",
 ) -> None:
     folder, manifest_sha256 = publish(settings.artifact_root, version)
     commit_artifact(connection, version, manifest_sha256=manifest_sha256, artifact_uri=folder.resolve().as_uri())
     replacing = None if present is None else present.version
-    promote(connection, version, replacing=replacing, as_of=run.as_of, now=now, actor=ACTOR, reason=reasons[0])
+    promote(connection, version, replacing=replacing, as_of=run.as_of, now=now, actor=ACTOR, reason=why)
     decide(connection, run.id, decision, reasons, now)
     connection.commit()
 

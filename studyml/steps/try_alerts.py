@@ -13,7 +13,7 @@ def send_test(settings: Settings, *, now: datetime) -> int:
     addresses = settings.alert_addresses
     if not addresses:
         raise SettingsError(
-            "STUDYML_ALERT_URLS is not set: set it to Apprise addresses such as slack://… or mailtos://…"
+            "STUDYML_ALERT_URLS is not set: set it to Apprise addresses, such as slack://… and mailtos://… in a row."
         )
     subject, body = trial_message(now)
     failed = [address for address in addresses if not send(address, subject, body)]

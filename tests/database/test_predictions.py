@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from studyml.database import predictions
+from studyml.database import predictions, pruning
 from studyml.database.binary import encode, encode_text, encode_text_array
 from studyml.database.connection import Connection, connect
 from studyml.database.predictions import ScoringRun
@@ -318,7 +318,7 @@ class TestPruning:
     ) -> None:
         for days in range(4):
             score(connection, 1, 1.0, NIGHT + timedelta(days=days))
-        dropped = predictions.drop_old_partitions(connection, before=NIGHT + timedelta(days=2), lock_timeout_seconds=2)
+        dropped = pruning.drop_old_partitions(connection, before=NIGHT + timedelta(days=2), lock_timeout_seconds=2)
         connection.commit()
         assert dropped == ["predictions_20260301T000000000000", "predictions_20260302T000000000000"]
         assert [night for night, *_ in visible(shared_url)] == [NIGHT + timedelta(days=n) for n in (2, 3)]
@@ -328,8 +328,8 @@ class TestPruning:
     ) -> None:
         abandoned, done = plan(connection, 1), plan(connection, 0)
         publish(connection, done)
-        assert predictions.drop_abandoned_builds(connection, started_before=NOW) == []
-        dropped = predictions.drop_abandoned_builds(connection, started_before=NOW + timedelta(seconds=1))
+        assert pruning.drop_abandoned_builds(connection, started_before=NOW) == []
+        dropped = pruning.drop_abandoned_builds(connection, started_before=NOW + timedelta(seconds=1))
         connection.commit()
         assert sorted(dropped) == [f"predictions_build_{abandoned.id}", f"refused_build_{abandoned.id}"]
         assert ask(shared_url, "SELECT status FROM studyml.scoring_runs ORDER BY id") == [("failed",), ("complete",)]

@@ -68,7 +68,7 @@ def frame_of(rows: Sequence[Mapping[str, object]]) -> Frame:
     return assembled(rows).frame
 
 
-def any_rows(minimum: int = 1, maximum: int = 30) -> st.SearchStrategy[list[dict[str, object]]]:
+def any_rows(minimum: int = 1, maximum: int = 12) -> st.SearchStrategy[list[dict[str, object]]]:
     """Rows with anything that PostgreSQL can hold in these columns: gaps, infinities, giants, unknown words."""
     words = st.one_of(
         st.none(), st.sampled_from(["morning", "evening", "home", "a", "b", "?unseen"]), st.text("äß ,\n")

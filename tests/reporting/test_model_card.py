@@ -73,7 +73,7 @@ def test_the_card_says_which_gates_failed_and_what_goes_in(tmp_path: Path) -> No
 
     assert "- passed: all 108 predictions are finite." in text
     assert "- **failed**: the network is worse than the champion." in text
-    assert "- `age`: missing" in text
+    assert "- `age`: whether it is missing" in text
     assert "- `subject`: Physics, History" in text
     assert "- not used: `breaks_taken`, never known before a session" in text
 

@@ -68,8 +68,8 @@ def add_champion(settings: Settings, as_of: datetime, version: str = VERSION, ma
     query(settings, "UPDATE studyml.model_versions SET status = 'retired' WHERE status = 'champion'")
     query(
         settings,
-        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256, metrics)"
-        " VALUES (%s, 'champion', 'mlp', %s, %s, repeat('0', 64), jsonb_build_object('mae', %s::float))",
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256,"
+        " metrics) VALUES (%s, 'champion', 'mlp', %s, %s, repeat('0', 64), jsonb_build_object('mae', %s::float))",
         version,
         as_of,
         as_of,

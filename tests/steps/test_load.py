@@ -17,11 +17,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from studyml.contract import EARLIEST, LATEST
+from studyml.database.connection import advisory_lock, connect
 from studyml.development import postgres
 from studyml.development.postgres import Server
-from studyml.errors import InputError, SourceError, StudymlError
+from studyml.errors import InputError, LockBusyError, SourceError, StudymlError
 from studyml.settings import Settings
 from studyml.simulation import Simulation, simulate, write_csv
+from studyml.steps import load as load_module
 from studyml.steps.load import Loaded, load, simulate_into_database
 from tests.conftest import END, NOW, silent
 from tests.logs import ask, session, student, topic, write_logs
@@ -543,6 +545,16 @@ class TestInterruption:
         running = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]
         assert [process.wait(60) for process in running] == [0, 0]
         assert ask(settings.source, "SELECT count(*) FROM study_sessions") == [(2999,)]
+
+    def test_one_that_finds_another_at_work_waits_for_the_lock(
+        self, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original = advisory_lock
+        monkeypatch.setattr(load_module, "advisory_lock", lambda c, name: original(c, name, wait_seconds=0))
+        write_logs(tmp_path)
+        with connect(settings.database) as other, original(other, "load"), pytest.raises(LockBusyError):
+            load_folder(settings, tmp_path)
+        assert ask(settings.source, "SELECT to_regclass('public.students')") == [(None,)]
 
 
 class TestSimulating:

@@ -208,8 +208,7 @@ def test_whatever_the_columns_hold_every_session_gets_hours_within_the_limits(
     assert all(0.1 <= each <= 24 for each in hours(lived).values())
 
 
-def test_many_kinds_of_warnings_cost_no_more_than_their_rows(lived: Settings) -> None:
-    """Every row with a combination of its own; a quadratic grouping would take minutes."""
+def test_each_of_many_kinds_of_warnings_stays_with_its_own_rows(lived: Settings) -> None:
     change(
         lived,
         "INSERT INTO study_sessions (id, student_id, topic_id, session_date, energy_level, distraction_level,"
