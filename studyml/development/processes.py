@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 # In the environment of everything that is started for a state folder; survives any number of forks.
 MARKER = "STUDYML_DEVELOPMENT_STATE"

@@ -14,7 +14,7 @@ from studyml.features.definition import impossible
 from studyml.frame import NULL_INTEGER, Frame, to_microseconds
 from studyml.monitoring.ledger import find_changes, newest_observation, record_changes, recorded_outcomes
 from studyml.settings import Settings
-from studyml.steps.opening import own_database, read_source
+from studyml.steps.opening import own_database, read_source, refuse_future
 
 _logger = logging.getLogger("studyml")
 
@@ -28,6 +28,7 @@ def observe(settings: Settings, *, as_of: datetime, now: datetime, compare_all: 
     Corrections are looked for among the last ``correction_window_days``, with ``compare_all`` among all sessions.
     Returns the counts of new, corrected, removed and quarantined labels.
     """
+    refuse_future(as_of, now)
     with own_database(settings) as connection, advisory_lock(connection, "observe"):
         newest = newest_observation(connection)
         if is_replay(connection, as_of) or (newest is not None and as_of < newest):

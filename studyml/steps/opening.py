@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import TypeVar
 
+from studyml.contract import LABEL_FUTURE_HOURS
 from studyml.database.connection import Connection, connect
 from studyml.database.schema import require_schema
 from studyml.database.source import read_consistently, require_source
+from studyml.errors import InputError
 from studyml.settings import Settings
 
 Result = TypeVar("Result")
@@ -21,6 +24,12 @@ def own_database(settings: Settings) -> Iterator[Connection]:
     with connect(settings.database, statement_timeout_seconds=settings.statement_timeout_seconds) as connection:
         require_schema(connection)
         yield connection
+
+
+def refuse_future(as_of: datetime, now: datetime) -> None:
+    """Raise InputError for a night more than a day ahead: once finished, it would make every real one a replay."""
+    if as_of > now + timedelta(hours=LABEL_FUTURE_HOURS):
+        raise InputError(f"the night of {as_of.isoformat()} is in the future: give an as_of up to now.")
 
 
 def read_source(settings: Settings, work: Callable[[Connection], Result]) -> Result:

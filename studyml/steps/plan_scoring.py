@@ -40,7 +40,8 @@ def plan_scoring(
         )
         # A session dated after as_of never has an outcome by then, whatever its row holds by now.
         done = sessions_with_outcome(connection, after=window[0], as_of=as_of)
-        ids = np.setdiff1d(found["id"].astype(np.int64), done, assume_unique=True)
+        ids = found["id"].astype(np.int64)
+        ids = ids[~np.isin(ids, done)]
         run_id = open_scoring_run(
             connection, as_of=as_of, versions=[version.version], planned=len(ids), now=now, dag_run_id=dag_run_id
         )

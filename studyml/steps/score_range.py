@@ -48,7 +48,7 @@ def score_range(settings: Settings, *, scoring_run_id: int, first_id: int, last_
         warnings = {**assembled.impossible, **assembled.unseen}
         kept_warnings = {reason: rows[~assembled.refused] for reason, rows in warnings.items()}
         blocks = _blocks(run, model, scored, kept_warnings)
-        refused = _refused(assembled) | dict.fromkeys(np.setdiff1d(planned, sessions["id"]).tolist(), GONE)
+        refused = _refused(assembled) | dict.fromkeys(planned[~np.isin(planned, sessions["id"])].tolist(), GONE)
         written = write_range(connection, run.id, (first_id, last_id), blocks, refused)
     _logger.info(
         "%d sessions scored, %d refused, %d with input warnings", written, len(refused), _any(kept_warnings, written)

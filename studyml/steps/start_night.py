@@ -5,7 +5,7 @@ from datetime import datetime
 
 from studyml.database.nights import begin_night, is_replay
 from studyml.settings import Settings
-from studyml.steps.opening import own_database, read_source
+from studyml.steps.opening import own_database, read_source, refuse_future
 
 _logger = logging.getLogger("studyml")
 
@@ -13,8 +13,10 @@ _logger = logging.getLogger("studyml")
 def start_night(settings: Settings, *, as_of: datetime, now: datetime, dag_run_id: str | None = None) -> bool:
     """Record that the night of ``as_of`` begins; return True where a newer one is finished and this is a replay.
 
-    Raises the errors of an unreachable or unmigrated database and of a missing source, before anything else runs.
+    Raises InputError for a night in the future, and the errors of an unreachable or unmigrated database and of a
+    missing source, before anything else runs.
     """
+    refuse_future(as_of, now)
     with own_database(settings) as connection:
         replay = is_replay(connection, as_of)
         read_source(settings, lambda _: None)

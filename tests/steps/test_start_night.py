@@ -1,11 +1,13 @@
 """The beginning of a night."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from studyml.errors import DatabaseError, SchemaError, SourceError
+from studyml.errors import DatabaseError, InputError, SchemaError, SourceError
 from studyml.settings import Settings, load_settings
+from studyml.steps.observe import observe
 from studyml.steps.start_night import start_night
 from tests.alerting.receivers import free_port
 from tests.conftest import END, NOW
@@ -64,3 +66,14 @@ def test_an_unreachable_database_is_one_sentence_without_its_password() -> None:
         start_night(load_settings(database_url=url), as_of=END, now=NOW)
     assert "s3cret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("step", [start_night, observe])
+def test_a_night_in_the_future_is_refused_before_it_makes_every_real_one_a_replay(
+    simulated: Settings, step: Callable[..., object]
+) -> None:
+    with pytest.raises(InputError, match=r"the night of 2026-03-03T00:00:00\+00:00 is in the future"):
+        step(simulated, as_of=datetime(2026, 3, 3, tzinfo=UTC), now=NOW)
+
+    assert scalar(simulated, "SELECT count(*) FROM studyml.nights") == 0
+    assert scalar(simulated, "SELECT count(*) FROM studyml.outcomes") == 0
