@@ -7,7 +7,7 @@ UV_INSTALL = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 INSTALLED = .venv/installed-from
 
 .DEFAULT_GOAL = help
-.PHONY: help install run up down test test-all lint format requirements.txt clean
+.PHONY: help install run up down test test-all bench lint format requirements.txt clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,10 @@ test: install  ## the tests, in at most 20 minutes
 
 test-all: install  ## every test, in at most 60 minutes
 	@exec $(BIN)/python -m pytest
+
+bench: install  ## how fast, against a floor measured in the same run (QUICK=1: fewer rows and rounds)
+	$(BIN)/python benchmarks/scoring.py $(if $(QUICK),--rounds 2)
+	$(BIN)/python benchmarks/load.py $(if $(QUICK),--sessions 100000 --rounds 1)
 
 lint: install  ## style, import rules and types
 	$(BIN)/ruff check .
