@@ -46,7 +46,7 @@ def live(settings: Settings, as_of: datetime = END, *, retraining: bool = False)
     """A night; without ``retraining`` nothing makes one due, which saves the seconds of a training."""
     # The training itself is tested elsewhere: two epochs are enough of a network.
     calm = {} if retraining else {"baseline_mae": 50.0, "retrain_min_labels": 1000}
-    return night(settings.model_copy(update={"epochs": 2, **calm}), as_of=as_of, now=NOW, progress=silent)
+    return night(settings.model_copy(update={"epochs": 2, **calm}), as_of=as_of, now=max(as_of, NOW), progress=silent)
 
 
 def worsen(settings: Settings, factor: float = 4) -> None:
