@@ -114,6 +114,14 @@ def is_told(connection: Connection, kind: str, as_of: datetime) -> bool:
     return bool(_query(connection, "WHERE kind = %s AND updated_as_of >= %s LIMIT 1", (kind, as_of)))
 
 
+def newest_event_at(connection: Connection, incident_id: int) -> datetime:
+    """When the newest event of an incident was recorded."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(recorded_at) FROM studyml.incident_events WHERE incident_id = %s", (incident_id,))
+        recorded: datetime = (cursor.fetchone() or (None,))[0]
+    return recorded
+
+
 def list_incidents(connection: Connection, *, only_open: bool = True) -> list[Incident]:
     """Incidents, newest first."""
     return _query(connection, "WHERE status = 'open' OR NOT %s ORDER BY id DESC", (only_open,))

@@ -31,6 +31,14 @@ def begin_night(
         )
 
 
+def started_at(connection: Connection, as_of: datetime) -> datetime:
+    """When the night was begun, the last time where it was begun more than once."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT started_at FROM studyml.nights WHERE as_of = %s", (as_of,))
+        started: datetime = (cursor.fetchone() or (None,))[0]
+    return started
+
+
 def end_night(connection: Connection, as_of: datetime, *, now: datetime) -> bool:
     """Record the end; False where the night never began."""
     with connection.cursor() as cursor:

@@ -69,12 +69,18 @@ def read_topics(connection: Connection, schema: str, vocabularies: Vocabularies)
     return _read(connection, schema, "topics", TOPIC_COLUMNS, vocabularies)
 
 
-def read_labels(connection: Connection, schema: str, *, through: datetime) -> Frame:
+def read_labels(
+    connection: Connection, schema: str, *, through: datetime, impossible_after: datetime | None = None
+) -> Frame:
     """id, session_date and actual_duration (hours, NaN while unknown) of sessions dated up to ``through``.
 
-    Also of those without a usable date (NULL_INTEGER here), so that their labels are refused and not overlooked.
+    Also of those without a usable date (NULL_INTEGER here), and those that have a label though they are dated
+    after ``impossible_after``, so that such labels are refused and not overlooked.
     """
-    where = sql.SQL("session_date IS NULL OR session_date::timestamptz <= {}").format(sql.Literal(through))
+    where = sql.SQL(
+        "session_date IS NULL OR session_date::timestamptz <= {}"
+        " OR (actual_duration IS NOT NULL AND session_date::timestamptz > {}::timestamptz)"
+    ).format(sql.Literal(through), sql.Literal(impossible_after))
     return _read(connection, schema, "study_sessions", SESSION_LABELS, {}, where)
 
 

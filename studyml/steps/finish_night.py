@@ -5,9 +5,9 @@ from datetime import datetime
 
 import httpx
 
-from studyml.alerting.incidents import TASK_FAILED, open_of_kind, resolve
+from studyml.alerting.incidents import TASK_FAILED, newest_event_at, open_of_kind, resolve
 from studyml.database.connection import Connection
-from studyml.database.nights import end_night, is_replay
+from studyml.database.nights import end_night, is_replay, started_at
 from studyml.errors import DeliveryError, RegistryError
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
@@ -46,7 +46,10 @@ def _is_scored(connection: Connection, as_of: datetime) -> bool:
 
 def _close_failures(connection: Connection, as_of: datetime, now: datetime) -> None:
     present = open_of_kind(connection, TASK_FAILED)
-    if present is not None and present.updated_as_of < as_of:
+    if present is None:
+        return
+    # An earlier try of this very night may have failed: what counts is whether it did since it was begun anew.
+    if present.updated_as_of < as_of or newest_event_at(connection, present.id) < started_at(connection, as_of):
         note = f"the night of {as_of.isoformat()} finished without a failed task"
         resolve(connection, present.id, as_of=as_of, now=now, actor="studyml", note=note)
 

@@ -34,8 +34,12 @@ def observe(settings: Settings, *, as_of: datetime, now: datetime, compare_all: 
         if is_replay(connection, as_of) or (newest is not None and as_of < newest):
             _logger.info("nothing to observe: the ledger already says what was known at %s", as_of.isoformat())
             return {"new": 0, "corrected": 0, "removed": 0, "quarantined": 0, "replay": True}
-        labels = read_source(settings, lambda source: read_labels(source, settings.source_schema, through=as_of))
-        usable, refused = _refuse_impossible(labels, now)
+        future = now + timedelta(hours=LABEL_FUTURE_HOURS)
+        labels = read_source(
+            settings,
+            lambda source: read_labels(source, settings.source_schema, through=as_of, impossible_after=future),
+        )
+        usable, refused = _refuse_impossible(labels, future)
         since = None if compare_all else as_of - timedelta(days=settings.correction_window_days)
         changes = find_changes(usable, recorded_outcomes(connection), correction_from=since)
         record_changes(
@@ -60,11 +64,11 @@ def observe(settings: Settings, *, as_of: datetime, now: datetime, compare_all: 
     return counts
 
 
-def _refuse_impossible(labels: Frame, now: datetime) -> tuple[Frame, list[QuarantinedRow]]:
+def _refuse_impossible(labels: Frame, impossible_after: datetime) -> tuple[Frame, list[QuarantinedRow]]:
     spec = column("study_sessions", "actual_duration")
     hours, dates = labels["actual_duration"].astype(np.float64), labels["session_date"].astype(np.int64)
     wrong = impossible(spec, hours)
-    future = dates > to_microseconds(now + timedelta(hours=LABEL_FUTURE_HOURS))
+    future = dates > to_microseconds(impossible_after)
     undated = dates == NULL_INTEGER
     unusable = ~np.isnan(hours) & (wrong | future | undated)
     refused = []

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -98,8 +98,25 @@ def test_a_later_night_without_a_failure_closes_it_and_the_next_failure_is_news(
     assert len(hook.received) == 2
 
 
+def test_the_same_night_begun_again_and_finished_without_a_failure_closes_it(alerting: Settings, hook: Webhook) -> None:
+    fail(alerting)
+    finish(alerting, END)
+    query(alerting, "UPDATE studyml.nights SET started_at = %s", NOW + DAY)
+    scored(alerting, END)
+
+    finish_night(alerting, as_of=END, now=NOW + DAY)
+
+    assert scalar(alerting, "SELECT status FROM studyml.incidents") == "resolved"
+
+
 def lived(settings: Settings, night: int) -> None:
     as_of = END + night * DAY
+    scored(settings, as_of)
+    finish(settings, as_of)
+    finish_night(settings, as_of=as_of, now=NOW)
+
+
+def scored(settings: Settings, as_of: datetime) -> None:
     query(
         settings,
         "INSERT INTO studyml.scoring_runs (as_of, versions, planned, written, refused, status, started_at)"
@@ -107,8 +124,6 @@ def lived(settings: Settings, night: int) -> None:
         as_of,
         NOW,
     )
-    finish(settings, as_of)
-    finish_night(settings, as_of=as_of, now=NOW)
 
 
 def test_a_failed_replay_pages_nobody(alerting: Settings, hook: Webhook) -> None:
