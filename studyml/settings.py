@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     ticket_urls: SecretStr = Field(SecretStr(""), description="Apprise addresses for tickets; empty: alert_urls")
     runbook_url: str = Field("docs/runbook.md", description="address of the runbook, linked in messages")
     airflow_url: str = Field("", description="address of the Airflow UI, linked in messages")
-    heartbeat_url: SecretStr = Field(SecretStr(""), description="called (GET) by every finished night that is no replay")
+    heartbeat_url: SecretStr = Field(
+        SecretStr(""), description="called (GET) by every finished night that is no replay"
+    )
 
     keep_versions: int = Field(10, ge=1, description="newest versions whose artifacts are kept")
     prediction_retention_days: int = Field(400, ge=31, le=_LONGEST_DAYS, description="nights of predictions kept, days")

@@ -3,6 +3,7 @@
 import os
 import pwd
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -104,9 +105,9 @@ def test_port_password_and_data_survive_a_restart(state_dir: Path) -> None:
 def test_a_taken_port_is_replaced(state_dir: Path) -> None:
     first = postgres.start(state_dir, settings=FAST)
     postgres.stop(state_dir)
-    from socket import socket
-
-    with socket() as other:
+    with socket.socket() as other:
+        # The server's own closed connections linger on its port for a minute.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", first.port))
         other.listen()
         second = postgres.start(state_dir, settings=FAST)
