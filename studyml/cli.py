@@ -60,7 +60,7 @@ def db_upgrade() -> None:
 def load_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the three CSV files.")],
 ) -> None:
-    """Load study logs from CSV files, all or nothing.
+    """Load study logs from CSV files, all or nothing; rows whose id is known already are updated.
 
     Example: studyml load exports/
     """

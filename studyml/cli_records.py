@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from studyml.errors import InputError
 from studyml.settings import load_settings
 from studyml.terminal import Json, hours, print_json, print_table, wall_clock
 
@@ -15,6 +16,12 @@ versions_app = typer.Typer(
 alerts_app = typer.Typer(
     no_args_is_help=True, help="Incidents and the messages about them.\n\nExample: studyml alerts list"
 )
+
+
+def _said(option: str, words: str) -> str:
+    if not words.strip():
+        raise InputError(f"{option} is blank: say in a few words what the record should hold.")
+    return words.strip()
 
 
 @versions_app.command("list")
@@ -68,7 +75,8 @@ def versions_promote(
     """
     from studyml.steps.promote_version import promote_version
 
-    replaced = promote_version(load_settings(), version, now=wall_clock(), actor=getpass.getuser(), reason=reason)
+    why = _said("--reason", reason)
+    replaced = promote_version(load_settings(), version, now=wall_clock(), actor=getpass.getuser(), reason=why)
     typer.echo(f"{version} serves from now on, in place of {replaced or 'none'}. Predict with it now: studyml score")
 
 
@@ -104,7 +112,8 @@ def alerts_resolve(
     """
     from studyml.steps.records import resolve_incident
 
-    resolve_incident(load_settings(), incident, now=wall_clock(), actor=getpass.getuser(), note=note)
+    done = _said("--note", note)
+    resolve_incident(load_settings(), incident, now=wall_clock(), actor=getpass.getuser(), note=done)
     typer.echo(f"Incident {incident} is resolved.")
 
 

@@ -162,6 +162,6 @@ def _sentence(error: ValidationError) -> str:
         return f"{name} is not set: set it in the environment (see .env.example)."
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "string_pattern_mismatch":
-        message = "must be one of the values in .env.example"
+        message = f"must be {str(first['ctx']['pattern']).strip('^$')}"
     shown = "" if name.endswith(("_URL", "_URLS")) else f" '{first['input']}'"
     return f"{name}{shown} is not usable: {message[0].lower() + message[1:]}."

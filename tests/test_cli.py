@@ -187,6 +187,16 @@ class TestMistakes:
     def test_what_does_not_exist_is_named(self, run: Run, empty: Settings, arguments: str) -> None:
         refusal(run(*arguments.split()))
 
+    @pytest.mark.parametrize(
+        ("arguments", "option"),
+        [
+            (["alerts", "resolve", "1", "--note", " "], "--note"),
+            (["versions", "promote", "v", "--reason", ""], "--reason"),
+        ],
+    )
+    def test_a_blank_reason_is_no_record(self, run: Run, empty: Settings, arguments: list[str], option: str) -> None:
+        assert f"{option} is blank" in refusal(run(*arguments))
+
     def test_an_alert_without_an_address_names_the_setting(self, run: Run, empty: Settings) -> None:
         assert "STUDYML_ALERT_URLS" in refusal(run("alerts", "test"))
 

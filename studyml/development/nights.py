@@ -23,15 +23,18 @@ class NightFailedError(StudymlError):
     """A night ended as failed; the message says in which task and why."""
 
 
-def parse_as_of(text: str) -> datetime:
-    """An instant from ISO 8601, UTC unless it says otherwise; raises DevelopmentError."""
+def parse_as_of(text: str, now: datetime) -> datetime:
+    """An instant from ISO 8601, UTC unless it says otherwise; raises DevelopmentError, also for one in the future."""
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise DevelopmentError(
             f"AS_OF={text} is not a time: write it like 2026-03-01 or 2026-03-01T01:00:00Z."
         ) from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    if instant > now:
+        raise DevelopmentError(f"AS_OF={text} is in the future: choose a night up to now.")
+    return instant
 
 
 def choose_nights(
@@ -41,12 +44,15 @@ def choose_nights(
 
     ``wanted`` alone if given. Otherwise the end of the ``newest`` labelled day and, before it, the night a week
     earlier, unless the newest finished night (``lived``) is past that one: living it again would be a replay.
-    Without any label: last midnight, for which predictions can still be made.
+    Where ``lived`` is past the newest label, it is lived again itself. Without any label: last midnight, for which
+    predictions can still be made.
     """
     if wanted is not None:
         return [wanted]
     if newest is None:
         return [now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)]
+    if lived is not None and lived > newest:
+        return [lived]
     first = newest - timedelta(days=7)
     return [newest] if lived is not None and lived >= first else [first, newest]
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import httpx
 
+from studyml import errors
 from studyml.development.state import DevelopmentError
 
 _ACTIVE = ("queued", "running")
@@ -115,7 +116,9 @@ class AirflowClient:
         events = [event for event in content if isinstance(event, dict)]
         for event in reversed(events):
             for detail in reversed(event.get("error_detail") or []):
-                return f"{detail.get('exc_type', 'error')}: {detail.get('exc_value', '')}".strip()
+                kind, words = str(detail.get("exc_type", "error")), str(detail.get("exc_value", ""))
+                # Our own errors are whole sentences; a leading class name means a bug.
+                return words if hasattr(errors, kind) else f"{kind}: {words}".strip()
         for event in reversed(events):
             if event.get("level") in ("error", "critical"):
                 return str(event.get("event", ""))

@@ -149,7 +149,9 @@ class Session:
                     raise
             if self.keep:
                 for dag_id in client.dag_ids():
-                    client.unpause(dag_id)
+                    # On its schedule the search would cost hours of processor time, for nobody who asked for it.
+                    if not (self.with_schedule and dag_id == "studyml_tune"):
+                        client.unpause(dag_id)
         self.summarise(lived, airflow)
 
     def summarise(self, chosen: list[datetime], airflow: Airflow) -> None:
@@ -201,7 +203,7 @@ def remove(state_dir: Path | None = None) -> None:
 
 def _session(data: Path | None, as_of: str | None, seed: int | None, *, keep: bool, with_schedule: bool) -> None:
     tolerate_any_encoding()
-    wanted = None if as_of is None else nights.parse_as_of(as_of)
+    wanted = None if as_of is None else nights.parse_as_of(as_of, datetime.now(UTC))
     state_dir = make_private_folder(default_state_dir())
     started = time.monotonic()
     with _stoppable(), _working(state_dir), ExitStack() as cleanup:

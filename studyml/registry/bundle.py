@@ -95,7 +95,10 @@ def publish(root: Path, version: str) -> tuple[Path, str]:
 
 def verify(folder: Path, manifest_sha256: str) -> None:
     """Raise ArtifactError unless the folder holds exactly the files of the manifest whose hash the registry knows."""
-    version, cure = folder.name, "restore the folder from a backup or make another version champion"
+    version, cure = (
+        folder.name,
+        "restore the folder from a backup or make another version champion (runbook: Damaged artifact)",
+    )
     try:
         _verify(folder, manifest_sha256, cure)
     except OSError as error:

@@ -139,12 +139,19 @@ def failure_recorded(connection: Connection, run_id: int, now: datetime | None) 
 
 
 def abandon_undecided(connection: Connection, *, now: datetime, started_before: datetime) -> list[str]:
-    """Close runs that a killed process left without a decision; return the versions they were building."""
+    """Close runs that a killed process left without a decision; return the candidates that nobody will judge any more.
+
+    Those of failed runs are among them: by then no retry brings them to a decision.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE studyml.retraining_runs SET decision = 'abandoned', decided_at = %s,"
-            " reasons = ARRAY['the process ended before a decision'] WHERE decision IS NULL AND started_at < %s"
-            " RETURNING version",
+            " reasons = ARRAY['the process ended before a decision'] WHERE decision IS NULL AND started_at < %s",
             (now, started_before),
+        )
+        cursor.execute(
+            "SELECT r.version FROM studyml.retraining_runs r JOIN studyml.model_versions v USING (version)"
+            " WHERE v.status = 'candidate' AND r.decision IN ('abandoned', 'failed') AND r.started_at < %s",
+            (started_before,),
         )
         return [str(version) for (version,) in cursor.fetchall() if version]

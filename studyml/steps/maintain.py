@@ -58,9 +58,9 @@ def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str,
         "dropped_snapshots": snapshots,
         "unknown_folders": _unknown(settings, {each.version for each in known}),
     }
-    _logger.info("maintenance: %s", result)
+    _logger.info("%d versions whole, %d pruned, %d old nights dropped", result["verified"], len(pruned), len(nights))
     if damaged:
-        raise ArtifactError(f"{len(damaged)} kept versions are damaged: {' '.join(damaged)}")
+        raise ArtifactError(f"kept versions are damaged: {' '.join(damaged)}")
     return result
 
 

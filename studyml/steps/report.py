@@ -56,7 +56,7 @@ def report(settings: Settings, *, as_of: datetime | None = None) -> dict[str, An
 def _night(connection: Connection, as_of: datetime | None) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT as_of, replay, finished_at IS NOT NULL, dag_run_id FROM studyml.nights"
+            "SELECT as_of, replay, coalesce(finished_at >= started_at, false), dag_run_id FROM studyml.nights"
             " WHERE %(as_of)s::timestamptz IS NULL OR as_of = %(as_of)s ORDER BY as_of DESC LIMIT 1",
             {"as_of": as_of},
         )

@@ -19,5 +19,8 @@ def send_test(settings: Settings, *, now: datetime) -> int:
     failed = [address for address in addresses if not send(address, subject, body)]
     if failed:
         named = ", ".join(f"{fingerprint(address)} ({scheme(address)})" for address in failed)
-        raise DeliveryError(f"{len(failed)} of {len(addresses)} alert addresses did not accept the message: {named}.")
+        raise DeliveryError(
+            f"{len(failed)} of {len(addresses)} alert addresses did not accept the message: {named}; correct them in"
+            " STUDYML_ALERT_URLS."
+        )
     return len(addresses)

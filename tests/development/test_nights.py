@@ -1,6 +1,6 @@
 """Which nights make run lives, and what it shows of them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_first_run_lives_the_night_a_week_before_and_the_newest() -> None:
     assert choose_nights(NEWEST, None, None, NOW) == [WEEK_BEFORE, NEWEST]
 
 
-@pytest.mark.parametrize("lived", [WEEK_BEFORE, NEWEST, NOW])
+@pytest.mark.parametrize("lived", [WEEK_BEFORE, NEWEST])
 def test_a_finished_first_night_is_not_lived_again_as_a_replay(lived: datetime) -> None:
     assert choose_nights(NEWEST, lived, None, NOW) == [NEWEST]
 
@@ -43,12 +43,22 @@ def test_the_wanted_night_is_the_only_one() -> None:
     ],
 )
 def test_as_of_is_utc_unless_it_says_otherwise(text: str, expected: datetime) -> None:
-    assert parse_as_of(text) == expected
+    assert parse_as_of(text, NOW) == expected
 
 
 def test_a_wrong_as_of_is_named() -> None:
     with pytest.raises(DevelopmentError, match="AS_OF=yesterday is not a time: write it like"):
-        parse_as_of("yesterday")
+        parse_as_of("yesterday", NOW)
+
+
+def test_a_night_in_the_future_is_refused_before_anything_starts() -> None:
+    with pytest.raises(DevelopmentError, match="AS_OF=2099-01-01 is in the future"):
+        parse_as_of("2099-01-01", NOW)
+
+
+def test_a_night_past_the_newest_label_is_lived_again_itself() -> None:
+    lived = NEWEST + timedelta(days=400)
+    assert choose_nights(NEWEST, lived, None, NOW) == [lived]
 
 
 def _shown(*steps: list[TaskState]) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from studyml.alerting.incidents import DEGRADED, open_incident
+from studyml.errors import ArtifactError
 from studyml.registry.retraining import decide
 from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
@@ -230,3 +231,33 @@ def test_fewer_labels_may_be_asked_for(quiet: Settings) -> None:
     label(quiet, 5)
 
     assert check(quiet.model_copy(update={"retrain_min_labels": 5})) is not None
+
+
+def test_the_candidate_of_a_failed_run_is_rejected_when_no_retry_can_come_any_more(quiet: Settings) -> None:
+    run_id = check(quiet, force=True)
+    query(
+        quiet,
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of)"
+        " VALUES ('v_20260101_000000', 'candidate', 'mlp', %s, %s)",
+        (NOW, LATER),
+    )
+    query(
+        quiet,
+        "UPDATE studyml.retraining_runs SET version = 'v_20260101_000000', decision = 'failed' WHERE id = %s",
+        (run_id,),
+    )
+
+    for hours, status in ((11, "candidate"), (13, "rejected")):
+        check_retraining(quiet, as_of=LATER, now=NOW + timedelta(hours=hours))
+        assert query(quiet, "SELECT status FROM studyml.model_versions WHERE version = 'v_20260101_000000'") == [
+            (status,)
+        ]
+
+
+def test_a_damaged_champion_is_known_before_a_network_is_trained(quiet: Settings) -> None:
+    ((version,),) = query(quiet, "SELECT version FROM studyml.model_versions WHERE status = 'champion'")
+    (quiet.artifact_root / version / "model.onnx").write_bytes(b"damaged")
+
+    with pytest.raises(ArtifactError, match=r"model\.onnx of version .* is damaged"):
+        check(quiet, force=True)
+    assert check(quiet) is None  # nothing is due, so nothing has to be compared

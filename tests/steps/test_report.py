@@ -39,6 +39,13 @@ def test_a_night_that_only_began_is_reported_as_unfinished(settings: Settings) -
     )
 
 
+def test_a_night_begun_again_is_unfinished_until_it_ends_anew(lived: Settings) -> None:
+    assert report(lived)["finished"] is True
+    start_night(lived, as_of=FIRST_NIGHT, now=NOW + timedelta(hours=1))
+
+    assert report(lived)["finished"] is False
+
+
 def test_a_lived_night_is_one_json_document_with_all_that_happened(lived: Settings) -> None:
     found = json.loads(json.dumps(report(lived)))
 
