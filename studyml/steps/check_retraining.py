@@ -12,7 +12,6 @@ from studyml.registry.retraining import abandon_undecided, consumed_through, ope
 from studyml.registry.versions import champion, reject
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
-from studyml.steps.serving import open_version
 from studyml.steps.training_data import read_training_data
 
 _logger = logging.getLogger("studyml")
@@ -33,7 +32,7 @@ def check_retraining(
     """Open a retraining run and return its id, or record why none is due and return None.
 
     ``reason`` is a person's note. Due without a champion, with ``force``, with enough new labels, and once for a
-    degradation; never in a replay. Raises ArtifactError where the champion to be held against is damaged.
+    degradation; never in a replay.
     """
     with own_database(settings) as connection, advisory_lock(connection, "check_retraining"):
         for version in abandon_undecided(connection, now=now, started_before=now - ABANDONED_AFTER):
@@ -44,10 +43,6 @@ def check_retraining(
             count -= _refused(settings, connection, as_of, consumed, newest)
         incident = degraded_without_retraining(connection)
         cause, note = _due(connection, settings, as_of, count, incident, force)
-        present = champion(connection)
-        if cause and present is not None:
-            # What the candidate is to be held against must be whole: better known before a training than after it.
-            open_version(settings, present)
         run_id = open_run(
             connection,
             as_of=as_of,

@@ -28,11 +28,12 @@ from studyml.model.sklearn_artifacts import save_sklearn
 from studyml.registry.bundle import new_build, write_json
 from studyml.registry.retraining import CONSUMING, RetrainingRun, failure_recorded, find_run, set_version
 from studyml.registry.snapshot import write_snapshot
-from studyml.registry.versions import find, record_training, reserve
+from studyml.registry.versions import champion, find, record_training, reserve
 from studyml.reporting.plots import plot_learning_curves, plot_predicted_actual, plot_residuals
 from studyml.scoring.predictor import Output, open_network, run_network
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
+from studyml.steps.serving import open_version
 from studyml.steps.training_data import LABEL, SNAPSHOT_COLUMNS, read_training_data
 
 _logger = logging.getLogger("studyml")
@@ -55,13 +56,17 @@ def train_candidate(settings: Settings, *, retraining_run_id: int, now: datetime
     """Train and build the run's candidate; return its version, or None where labels are too few for a network.
 
     The candidate is judged by ``evaluate_candidate``; nothing serves it yet. Run again, it trains again under the
-    same version.
+    same version. Raises ArtifactError where the champion that it would be held against is damaged.
     """
     with own_database(settings) as connection, advisory_lock(connection, f"retraining {retraining_run_id}"):
         run = find_run(connection, retraining_run_id)
         if run.decision in CONSUMING:
             return run.version
         with failure_recorded(connection, run.id, now):
+            present = champion(connection)
+            if present is not None:
+                # What the candidate is to be held against must be whole: better known before a training than after.
+                open_version(settings, present)
             return _train(settings, connection, run, now)
 
 

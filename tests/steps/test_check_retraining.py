@@ -12,6 +12,7 @@ from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
 from studyml.steps.observe import observe
 from studyml.steps.opening import own_database
+from studyml.steps.train_candidate import train_candidate
 from tests.conftest import END, FIRST_NIGHT, NOW
 from tests.steps.retraining import last_run, query
 
@@ -258,6 +259,13 @@ def test_a_damaged_champion_is_known_before_a_network_is_trained(quiet: Settings
     ((version,),) = query(quiet, "SELECT version FROM studyml.model_versions WHERE status = 'champion'")
     (quiet.artifact_root / version / "model.onnx").write_bytes(b"damaged")
 
+    run_id = check(quiet, force=True)
+    assert run_id is not None
+
     with pytest.raises(ArtifactError, match=r"model\.onnx of version .* is damaged"):
-        check(quiet, force=True)
-    assert check(quiet) is None  # nothing is due, so nothing has to be compared
+        train_candidate(quiet, retraining_run_id=run_id, now=NOW)
+
+    ((decision, version),) = query(
+        quiet, "SELECT decision, version FROM studyml.retraining_runs WHERE id = %s", (run_id,)
+    )
+    assert (decision, version) == ("failed", None)
