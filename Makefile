@@ -7,7 +7,7 @@ UV_INSTALL = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 INSTALLED = .venv/installed-from
 
 .DEFAULT_GOAL = help
-.PHONY: help install run up down test test-all bench lint format requirements.txt clean
+.PHONY: help install run up down test test-all bench bench-quality lint format requirements.txt clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ test-all: install  ## every test, in at most 60 minutes
 bench: install  ## how fast, against a floor measured in the same run (QUICK=1: fewer rows and rounds)
 	$(BIN)/python benchmarks/scoring.py $(if $(QUICK),--rounds 2)
 	$(BIN)/python benchmarks/load.py $(if $(QUICK),--sessions 100000 --rounds 1)
+
+bench-quality: install  ## how good, beside peers, by process and real log (QUICK=1: 600 sessions, two seeds)
+	$(BIN)/python -m benchmarks.quality $(if $(QUICK),--quick)
 
 lint: install  ## style, import rules and types
 	$(BIN)/ruff check .

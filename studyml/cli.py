@@ -12,10 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
+from studyml.cli_models import explain_command, tune_command
 from studyml.cli_records import alerts_app, versions_app
 from studyml.errors import StudymlError
 from studyml.settings import load_settings
-from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, wall_clock
+from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, share, wall_clock
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +27,8 @@ db_app = typer.Typer(no_args_is_help=True, help="Our own schema in PostgreSQL.\n
 app.add_typer(db_app, name="db")
 app.add_typer(versions_app, name="versions")
 app.add_typer(alerts_app, name="alerts")
+app.command("explain")(explain_command)
+app.command("tune")(tune_command)
 
 
 def main() -> None:
@@ -152,8 +155,14 @@ def monitor_command(as_of: AsOf = None, as_json: Json = False) -> None:
     if as_json:
         print_json(results)
         return
-    rows = [(r["scope"], r["verdict"], r["n"], hours(r["rolling_mae"]), hours(r["threshold"])) for r in results]
-    print_table(("scope", "verdict", "outcomes", "MAE", "limit"), rows)
+    rows = [
+        (
+            *(r["scope"], r["verdict"], r["n"], hours(r["rolling_mae"]), hours(r["threshold"])),
+            *(share(r[f"interval_{name}_coverage"]) for name in (80, 90)),
+        )
+        for r in results
+    ]
+    print_table(("scope", "verdict", "outcomes", "MAE", "limit", "in 80 %", "in 90 %"), rows)
 
 
 @app.command("retrain")
@@ -198,33 +207,6 @@ def score_command(as_of: AsOf = None, as_json: Json = False) -> None:
         print("Nothing is planned: there was nothing to score.")
     else:
         print(f"{result['written']} predictions written, {result['refused']} sessions refused.")
-
-
-@app.command("tune")
-def tune_command(
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="Random trials out of the grid; default: the whole grid.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draw and of every training.")] = 42,
-    as_of: AsOf = None,
-    as_json: Json = False,
-) -> None:
-    """Search hyperparameters on the deployed network.
-
-    Example: studyml tune --trials 5
-    """
-    from studyml.steps.tune import choose_best, plan_trials, run_trial
-
-    now = wall_clock()
-    settings = load_settings()
-    planned = plan_trials(settings, as_of=parse_as_of(as_of, now), now=now, trials=trials, seed=seed)
-    for each in planned:
-        try:
-            run_trial(settings, trial_id=each["trial_id"])
-        except StudymlError as error:
-            say(f"trial {each['trial_id']} failed: {error}")
-    best = choose_best(settings, search_id=planned[0]["search_id"])
-    print_json(best) if as_json else print(f"best: {best['parameters']}, MAE {hours(best['validation_mae'])}")
 
 
 @app.command("maintain")

@@ -64,6 +64,20 @@ def versions_verify(version: Annotated[str | None, typer.Argument(help="Default:
     typer.echo(f"{verify_version(load_settings(), version)} is whole.")
 
 
+@versions_app.command("report")
+def versions_report(
+    version: Annotated[str | None, typer.Argument(help="Default: the champion.")] = None, as_json: Json = False
+) -> None:
+    """Where a version's evaluation report is, a page for the browser; --json prints what it says.
+
+    Example: studyml versions report
+    """
+    from studyml.steps.read_evaluation import read_evaluation
+
+    page, document = read_evaluation(load_settings(), version)
+    print_json(document) if as_json else typer.echo(page)
+
+
 @versions_app.command("promote")
 def versions_promote(
     version: Annotated[str, typer.Argument(help="A retired or rejected version.")],

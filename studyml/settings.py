@@ -1,16 +1,19 @@
 """Settings: the environment ``STUDYML_*``, parsed once at an entry point into one frozen object and passed down."""
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from studyml.errors import SettingsError
+from studyml.hyperparameters import Hyperparameters
 
 # PostgreSQL counts timeouts in milliseconds of 31 bits, and days are added to dates: both have an end.
 _LONGEST_DAYS = 36_500
@@ -40,11 +43,20 @@ class Settings(BaseSettings):
 
     retrain_min_labels: int = Field(50, ge=1, description="new labels that make a retraining due, sessions")
     holdout_fraction: float = Field(0.2, gt=0, lt=0.9, description="newest share of labelled sessions held out")
-    architecture: str = Field("mlp", pattern="^mlp$", description="network architecture: mlp")
-    recipe: str = Field("guide", pattern="^guide$", description="training recipe: guide")
+    architecture: str = Field(
+        "auto",
+        pattern="^(auto|mlp|ensemble|lstm|attention)$",
+        description="network architecture: auto, mlp, ensemble, lstm or attention",
+    )
+    recipe: str = Field(
+        "auto",
+        pattern="^(auto|guide|selected|history)$",
+        description="training recipe: auto, guide, selected or history",
+    )
+    hyperparameters: Annotated[Hyperparameters, NoDecode] = Field(
+        Hyperparameters(), description='changes to every recipe, JSON such as {"dropout": 0.4}'
+    )
     seed: int = Field(42, ge=0, lt=2**31, description="seed of everything random in a training")
-    epochs: int = Field(150, ge=1, description="maximum epochs of a training")
-    batch_size: int = Field(32, ge=1, description="rows per training step")
 
     scoring_horizon_days: int = Field(
         31, ge=1, le=_LONGEST_DAYS, description="how far ahead planned sessions are scored, days"
@@ -108,6 +120,19 @@ class Settings(BaseSettings):
             raise ValueError("must be a local or mounted folder: object storage is not supported yet")
         return value
 
+    @field_validator("hyperparameters", mode="before")
+    @classmethod
+    def _from_json(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            found: object = json.loads(value)
+        except json.JSONDecodeError:
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError('must be a JSON object such as {"dropout": 0.4}')
+        return found
+
     @property
     def database(self) -> str:
         """Address of our own database, password included: never log it."""
@@ -162,6 +187,10 @@ def _sentence(error: ValidationError) -> str:
         return f"{name} is not set: set it in the environment (see .env.example)."
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "string_pattern_mismatch":
-        message = f"must be {str(first['ctx']['pattern']).strip('^$')}"
+        choices = str(first["ctx"]["pattern"]).strip("^$()").split("|")
+        message = f"must be {', '.join(choices[:-1])} or {choices[-1]}"
+    if first["type"] == "extra_forbidden":
+        message = f"is not a hyperparameter: choose of {', '.join(Hyperparameters.model_fields)}"
+    name = " ".join([name, *(str(part) for part in first["loc"][1:])])
     shown = "" if name.endswith(("_URL", "_URLS")) else f" '{first['input']}'"
     return f"{name}{shown} is not usable: {message[0].lower() + message[1:]}."

@@ -76,3 +76,8 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 def hours(value: float | None) -> str:
     """An error for a person, in hours."""
     return "–" if value is None else f"{value:.3f} h"
+
+
+def share(value: float | None) -> str:
+    """A share from 0 to 1 for a person, in percent."""
+    return "–" if value is None else f"{value:.0%}"

@@ -32,6 +32,8 @@ COLUMNS = (
     "predicted_hours",
     "lower_hours",
     "upper_hours",
+    "lower_hours_90",
+    "upper_hours_90",
     "input_warnings",
     "scored_at",
 )
@@ -138,9 +140,8 @@ def write_range(
         for table, rows in ((build_table(run_id), "true"), (refused_table(run_id), "reason IS NOT NULL")):
             delete = sql.SQL("DELETE FROM {} WHERE session_id BETWEEN %s AND %s AND " + rows).format(table)
             cursor.execute(delete, ids)
-        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-            build_table(run_id), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-        )
+        names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(build_table(run_id), names)
         try:
             cursor.copy_expert(copy, CopyStream(_watched(blocks, failures)), size=1 << 18)
         except psycopg2.Error:
@@ -149,11 +150,8 @@ def write_range(
             raise
         written = cursor.rowcount
         if refused:
-            execute_values(
-                cursor,
-                sql.SQL("INSERT INTO {} (session_id, reason) VALUES %s").format(refused_table(run_id)),
-                list(refused.items()),
-            )
+            insert = sql.SQL("INSERT INTO {} (session_id, reason) VALUES %s").format(refused_table(run_id))
+            execute_values(cursor, insert, list(refused.items()))
     connection.commit()
     return int(written)
 

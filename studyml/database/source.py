@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
+import numpy as np
 import psycopg2.errors
+from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
@@ -28,8 +30,19 @@ _READ_TRIES = 3
 #: More levels than this are not worth a column each; the rest counts as unseen.
 MAXIMUM_LEVELS = 200
 
+#: Above this many ids one range is read and the rest dropped: cheaper than looking up each.
+_MANY_IDS = 50_000
+_IDS_AT_ONCE = 5_000
+
+#: What tells a subject from another without a vocabulary; ``features.history.subject_key`` computes the same.
+_SUBJECT_KEY = sql.SQL(
+    "CASE WHEN nullif(subject::text, '') IS NULL THEN 0::bigint ELSE"
+    " ('x' || encode(substr(sha256(convert_to(subject::text, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint END"
+)
+
 SESSION_FEATURES = tuple(each for each in STUDY_SESSIONS if each.name not in ("actual_duration", "breaks_taken"))
 SESSION_LABELS = tuple(each for each in STUDY_SESSIONS if each.name in ("id", "session_date", "actual_duration"))
+SESSION_KEYS = tuple(each for each in STUDY_SESSIONS if each.name in ("id", "student_id", "topic_id"))
 TOPIC_COLUMNS = tuple(each for each in TOPICS if each.name != "name")
 
 
@@ -59,14 +72,46 @@ def read_consistently(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def read_students(connection: Connection, schema: str, vocabularies: Vocabularies) -> Frame:
+def read_students(
+    connection: Connection, schema: str, vocabularies: Vocabularies, columns: Sequence[Column] = STUDENTS
+) -> Frame:
     """All students: id, the features, ordered by id."""
-    return _read(connection, schema, "students", STUDENTS, vocabularies)
+    return _read(connection, schema, "students", columns, vocabularies)
 
 
-def read_topics(connection: Connection, schema: str, vocabularies: Vocabularies) -> Frame:
-    """All topics: id, the features, ordered by id."""
-    return _read(connection, schema, "topics", TOPIC_COLUMNS, vocabularies)
+def read_topics(
+    connection: Connection, schema: str, vocabularies: Vocabularies, columns: Sequence[Column] = TOPIC_COLUMNS
+) -> Frame:
+    """All topics: id, the features and ``subject_key``, ordered by id."""
+    return _read(connection, schema, "topics", columns, vocabularies, extra={"subject_key": _SUBJECT_KEY})
+
+
+def read_session_keys(connection: Connection, schema: str, ids: NDArray[np.int64]) -> Frame:
+    """id, student_id and topic_id of the sessions with these ids (ascending), as far as they exist, ordered by id.
+
+    A few thousand at a time through the primary key; of very many, their whole range.
+    """
+    if len(ids) > _MANY_IDS:
+        between = sql.SQL("id BETWEEN {} AND {}").format(sql.Literal(int(ids[0])), sql.Literal(int(ids[-1])))
+        found = _read(connection, schema, "study_sessions", SESSION_KEYS, {}, between)
+        return found.take(np.isin(found["id"], ids))
+    chunks = [ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE)] or [ids]
+    parts = [
+        _read(
+            connection,
+            schema,
+            "study_sessions",
+            SESSION_KEYS,
+            {},
+            sql.SQL("id = ANY({}::bigint[])").format(_array(chunk)),
+        )
+        for chunk in chunks
+    ]
+    return Frame({name: np.concatenate([part[name] for part in parts]) for name in parts[0].columns}, {})
+
+
+def _array(values: NDArray[np.int64]) -> "sql.Literal[str]":
+    return sql.Literal("{" + ",".join(map(str, values.tolist())) + "}")
 
 
 def read_labels(
@@ -160,13 +205,16 @@ def _read(
     columns: Sequence[Column],
     vocabularies: Vocabularies,
     where: sql.Composable | None = None,
+    extra: Mapping[str, sql.Composable] | None = None,
 ) -> Frame:
-    expressions = [_expression(column, vocabularies) for column in columns]
+    extra = extra or {}
+    expressions = [*(_expression(column, vocabularies) for column in columns), *extra.values()]
     query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY id").format(
         sql.SQL(", ").join(expressions), sql.Identifier(schema, table), where or sql.SQL("true")
     )
     try:
-        arrays = copy_out(connection, query, {column.name: _TYPES[column.kind] for column in columns})
+        types = {column.name: _TYPES[column.kind] for column in columns} | dict.fromkeys(extra, ">i8")
+        arrays = copy_out(connection, query, types)
     except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):
             raise

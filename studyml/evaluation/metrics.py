@@ -22,16 +22,3 @@ def root_mean_squared_error(actual: Floats, predicted: Floats) -> float:
     3.0
     """
     return float(np.sqrt(np.square(actual - predicted).mean()))
-
-
-def interval_ratios(actual: Floats, predicted: Floats, coverage: float) -> tuple[float, float]:
-    """The quantiles of actual / predicted that enclose ``coverage`` of the rows.
-
-    A prediction times these is its interval: alike for short and long tasks (facts.md, intervals). The quantiles
-    are those of split conformal prediction: the finite-sample rank (n + 1) q, so that few rows widen the interval.
-    """
-    ratios = np.sort(actual / predicted)
-    tail = (1 - coverage) / 2
-    rank = (len(ratios) + 1) * tail
-    lower = max(int(np.floor(rank)), 1) - 1
-    return float(ratios[lower]), float(ratios[len(ratios) - 1 - lower])

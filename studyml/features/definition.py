@@ -18,6 +18,8 @@ CATEGORIES = tuple(
 )
 DERIVED = ("difficulty_focus_ratio", "energy_distraction_diff")
 CYCLICAL = ("hour_sin", "hour_cos")
+#: A column of the topics that tells one subject's history from another's; not a feature itself.
+SUBJECT_KEY = "subject_key"
 
 #: The guide's hour of each time of day; another word has no hour.
 HOURS = {"morning": 9, "afternoon": 14, "evening": 19, "night": 23}
@@ -57,14 +59,18 @@ def any_of(reasons: Mapping[str, Mask], rows: int) -> Mask:
 def assemble(sessions: Frame, students: Frame, topics: Frame) -> Assembled:
     """Join by position, mask what is impossible or unknown before a session, and derive.
 
+    Keeps the keys that a history is found by: student_id, topic_id and, where the topics have it, subject_key.
+
     ``breaks_taken`` is counted during a session: it is unknown here always, in training as in scoring (design
     section 3). Impossible values become missing.
     """
-    student_rows, has_student = _positions(sessions["student_id"], students["id"])
-    topic_rows, has_topic = _positions(sessions["topic_id"], topics["id"])
+    student_rows, has_student = positions(sessions["student_id"], students["id"])
+    topic_rows, has_topic = positions(sessions["topic_id"], topics["id"])
     columns = dict(sessions.columns)
     columns |= {name: _fetch(students, name, student_rows, has_student) for name in STUDENT_FEATURES}
     columns |= {name: _fetch(topics, name, topic_rows, has_topic) for name in TOPIC_FEATURES}
+    if SUBJECT_KEY in topics.columns:
+        columns[SUBJECT_KEY] = _fetch(topics, SUBJECT_KEY, topic_rows, has_topic)
     columns["breaks_taken"] = np.full(len(sessions), np.nan)
     vocabularies = {**students.vocabularies, **topics.vocabularies, **sessions.vocabularies}
     frame, impossible_rows = _mask_impossible(Frame(columns, vocabularies))
@@ -81,19 +87,20 @@ def _present(reasons: dict[str, Mask]) -> dict[str, Mask]:
     return {reason: rows for reason, rows in reasons.items() if rows.any()}
 
 
-def _positions(keys: NDArray[np.generic], ids: NDArray[np.generic]) -> tuple[NDArray[np.intp], Mask]:
+def positions(keys: NDArray[np.generic], ids: NDArray[np.generic]) -> tuple[NDArray[np.intp], Mask]:
+    """Where each key [n] is among the ascending ids, and whether it is there at all."""
     if len(ids) == 0:
         return np.zeros(len(keys), np.intp), np.zeros(len(keys), bool)
-    positions = np.minimum(np.searchsorted(ids, keys), len(ids) - 1)
-    return positions, ids[positions] == keys
+    found = np.minimum(np.searchsorted(ids, keys), len(ids) - 1)
+    return found, ids[found] == keys
 
 
-def _fetch(table: Frame, name: str, positions: NDArray[np.intp], found: Mask) -> NDArray[np.generic]:
+def _fetch(table: Frame, name: str, rows: NDArray[np.intp], found: Mask) -> NDArray[np.generic]:
     values = table[name]
     empty = np.nan if values.dtype.kind == "f" else -1
     if len(values) == 0:
-        return np.full(len(positions), empty, values.dtype)
-    return np.where(found, values.take(positions), empty).astype(values.dtype)
+        return np.full(len(rows), empty, values.dtype)
+    return np.where(found, values.take(rows), empty).astype(values.dtype)
 
 
 def impossible(spec: Column, values: Floats) -> Mask:

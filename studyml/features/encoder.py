@@ -1,8 +1,9 @@
 """From features to the network's input: fitted on training rows, stored as JSON, applied the same everywhere.
 
-A missing number becomes the training median and, where training saw gaps, sets an indicator. A category becomes
-one column per level that is frequent enough; a rare, unseen or missing level is all zeros. Every input is then
-standardised (the guide's StandardScaler) and clipped, so that an unusual value cannot run away with a prediction.
+A missing number becomes the training median and, where training saw gaps, sets an indicator; a recipe may add the
+logarithms of lengths. A category becomes one column per level that is frequent enough; a rare, unseen or missing level
+is all zeros. Every input is then standardised (the guide's StandardScaler) and clipped, so that an unusual value
+cannot run away with a prediction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ CLIP = 5.0
 #: A number beyond this counts as missing: its square, and so a standard deviation, would overflow.
 LARGEST = 1e100
 
+GUIDE_INPUTS = (*FEATURES, *DERIVED, *CYCLICAL)
+_ALWAYS_KINDS: tuple[Literal["number", "missing"], ...] = ("number", "missing")
+
 Matrix = NDArray[np.float32]
 
 
@@ -30,11 +34,12 @@ class Input:
     """One column of the network's input: (raw - mean) / scale, where raw depends on ``kind``.
 
     ``number``: the feature, or ``fill`` where it is missing; ``missing``: 1 where it is missing, else 0;
-    ``level``: 1 where the category is ``level``, else 0.
+    ``level``: 1 where the category is ``level``, else 0; ``log``: the natural logarithm of the feature, or ``fill``
+    where it is missing or not positive.
     """
 
     feature: str
-    kind: Literal["number", "missing", "level"]
+    kind: Literal["number", "missing", "level", "log"]
     mean: float
     scale: float
     fill: float = 0.0
@@ -43,6 +48,8 @@ class Input:
     @property
     def name(self) -> str:
         """A name that is unique among the inputs."""
+        if self.kind == "log":
+            return f"log({self.feature})"
         return self.feature if self.kind == "number" else f"{self.feature}={self.level or 'missing'}"
 
 
@@ -71,6 +78,13 @@ class Encoder:
         categories = {name: tuple(levels) for name, levels in stored["categories"].items()}
         return cls(inputs, dict(stored["dropped"]), categories, float(stored["clip"]))
 
+    def keep(self, positions: Sequence[int], reason: str) -> "Encoder":
+        """The encoder with the inputs at ``positions`` only; features without any left are dropped for ``reason``."""
+        inputs = tuple(self.inputs[position] for position in sorted(positions))
+        left = {each.feature for each in inputs}
+        gone = {each.feature: reason for each in self.inputs if each.feature not in left}
+        return Encoder(inputs, {**self.dropped, **gone}, self.categories, self.clip)
+
     def encode(self, frame: Frame) -> Matrix:
         """The network's input, float32 [rows, inputs], always finite."""
         matrix = np.empty((len(frame), len(self.inputs)), np.float32)
@@ -92,6 +106,9 @@ def raw_input(frame: Frame, each: Input) -> NDArray[np.float64]:
     known = _known(numbers)
     if each.kind == "missing":
         return (~known).astype(np.float64)
+    if each.kind == "log":
+        known &= numbers > 0
+        return np.where(known, np.log(np.where(known, numbers, 1.0)), each.fill)
     return np.where(known, numbers, each.fill)
 
 
@@ -100,10 +117,22 @@ def _known(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.abs(numbers) <= LARGEST
 
 
-def fit_encoder(frame: Frame, names: Sequence[str] = (*FEATURES, *DERIVED, *CYCLICAL)) -> Encoder:
-    """Fit on the training rows; features that carry nothing there are dropped, with the reason."""
+def fit_encoder(
+    frame: Frame,
+    names: Sequence[str] = GUIDE_INPUTS,
+    *,
+    logs: Sequence[str] = (),
+    always: Sequence[str] = (),
+) -> Encoder:
+    """Fit on the training rows; features that carry nothing there are dropped, with the reason.
+
+    ``logs``: features whose logarithm is an input too; ``always``: features that keep their place even where they
+    are constant, a sequence's, with zero and an indicator where there is none.
+    """
     inputs: list[Input] = []
     dropped: dict[str, str] = {}
+    for name in always:
+        inputs += [_standardised(frame, Input(name, kind, 0.0, 1.0)) for kind in _ALWAYS_KINDS]
     for name in names:
         if name in frame.vocabularies:
             found = _fit_levels(frame, name)
@@ -112,6 +141,8 @@ def fit_encoder(frame: Frame, names: Sequence[str] = (*FEATURES, *DERIVED, *CYCL
             found = _fit_number(frame, name)
             reason = "never known before a session" if name == "breaks_taken" else "empty or constant in training"
         inputs += found
+        if name in logs and any(each.kind == "number" for each in found):
+            inputs += _fit_log(frame, name)
         if not found:
             dropped[name] = reason
     categories = {name: _seen(frame, name) for name in names if name in frame.vocabularies}
@@ -134,6 +165,14 @@ def _fit_number(frame: Frame, name: str) -> list[Input]:
     if known.size and known.size < len(values):
         found.append(_standardised(frame, Input(name, "missing", 0.0, 1.0)))
     return found
+
+
+def _fit_log(frame: Frame, name: str) -> list[Input]:
+    values = frame[name].astype(np.float64)
+    positive = values[_known(values) & (values > 0)]
+    if not positive.size or positive.min() == positive.max():
+        return []
+    return [_standardised(frame, Input(name, "log", 0.0, 1.0, fill=float(np.log(np.median(positive)))))]
 
 
 def _fit_levels(frame: Frame, name: str) -> list[Input]:

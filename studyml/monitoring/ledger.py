@@ -144,9 +144,10 @@ def record_changes(
 
 _COPY_FIRST = """
 INSERT INTO studyml.outcome_predictions (session_id, revision, role, as_of, model_version, served, session_date,
-    observed_at, predicted_hours, lower_hours, upper_hours, actual_hours)
+    observed_at, predicted_hours, lower_hours, upper_hours, lower_hours_90, upper_hours_90, actual_hours)
 SELECT DISTINCT ON (o.session_id, p.role) o.session_id, o.revision, p.role, p.as_of, p.model_version, p.served,
-    o.session_date, o.observed_at, p.predicted_hours, p.lower_hours, p.upper_hours, o.actual_hours
+    o.session_date, o.observed_at, p.predicted_hours, p.lower_hours, p.upper_hours, p.lower_hours_90,
+    p.upper_hours_90, o.actual_hours
 FROM studyml.outcomes o
 JOIN studyml.predictions p ON p.session_id = o.session_id
 WHERE o.session_id = ANY(%(ids)s) AND o.revision = 1
@@ -156,9 +157,9 @@ ORDER BY o.session_id, p.role, p.as_of DESC
 
 _COPY_LATER = """
 INSERT INTO studyml.outcome_predictions (session_id, revision, role, as_of, model_version, served, session_date,
-    observed_at, predicted_hours, lower_hours, upper_hours, actual_hours)
+    observed_at, predicted_hours, lower_hours, upper_hours, lower_hours_90, upper_hours_90, actual_hours)
 SELECT o.session_id, o.revision, f.role, f.as_of, f.model_version, f.served, o.session_date, o.observed_at,
-    f.predicted_hours, f.lower_hours, f.upper_hours, o.actual_hours
+    f.predicted_hours, f.lower_hours, f.upper_hours, f.lower_hours_90, f.upper_hours_90, o.actual_hours
 FROM (VALUES %s) AS later (session_id, revision)
 JOIN studyml.outcomes o ON o.session_id = later.session_id AND o.revision = later.revision
 JOIN studyml.outcome_predictions f ON f.session_id = o.session_id AND f.revision = 1

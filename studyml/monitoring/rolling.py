@@ -17,12 +17,18 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Rolling:
-    """Errors of one scope over the window: n outcomes, MAE and RMSE in hours (None where n is 0)."""
+    """Errors of one scope over the window: n outcomes, MAE and RMSE in hours (None where n is 0).
+
+    The coverages are the shares of outcomes inside the 80 % and the 90 % interval that their prediction carried,
+    among those whose prediction carried one.
+    """
 
     scope: str
     n: int
     mae: float | None
     rmse: float | None
+    interval_80_coverage: float | None = None
+    interval_90_coverage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,10 @@ def rolling_errors(connection: Connection, *, as_of: datetime, window_days: int)
     """The served predictions first, then each version that has outcomes in the window."""
     with connection.cursor() as cursor:
         cursor.execute(_ROLLING, {"start": as_of - timedelta(days=window_days), "as_of": as_of, "served": SERVED})
-        found = [Rolling(str(scope), int(n), _finite(mae), _finite(rmse)) for scope, n, mae, rmse in cursor.fetchall()]
+        found = [
+            Rolling(str(scope), int(n), *(_finite(each) for each in figures))
+            for scope, n, *figures in cursor.fetchall()
+        ]
     served = [each for each in found if each.scope == SERVED] or [Rolling(SERVED, 0, None, None)]
     return served + sorted((each for each in found if each.scope != SERVED), key=lambda each: each.scope)
 
@@ -88,18 +97,21 @@ def _finite(value: float | None) -> float | None:
 # since a sum of floating-point numbers depends on it in its last digit, and a night run again must say the same.
 _ROLLING = """
 WITH current AS MATERIALIZED (
-    SELECT session_id, model_version, served, error_hours FROM studyml.outcome_predictions o
+    SELECT session_id, model_version, served, error_hours,
+        (actual_hours BETWEEN lower_hours AND upper_hours)::integer::float8 AS inside_80,
+        (actual_hours BETWEEN lower_hours_90 AND upper_hours_90)::integer::float8 AS inside_90
+    FROM studyml.outcome_predictions o
     WHERE session_date > %(start)s AND session_date <= %(as_of)s AND observed_at <= %(as_of)s
       AND actual_hours IS NOT NULL
       AND NOT EXISTS (SELECT FROM studyml.outcomes later WHERE later.session_id = o.session_id
           AND later.revision > o.revision AND later.observed_at <= %(as_of)s)
 ), scoped AS (
-    SELECT %(served)s AS scope, session_id, error_hours FROM current WHERE served
+    SELECT %(served)s AS scope, session_id, error_hours, inside_80, inside_90 FROM current WHERE served
     UNION ALL
-    SELECT model_version, session_id, error_hours FROM current
+    SELECT model_version, session_id, error_hours, inside_80, inside_90 FROM current
 )
 SELECT scope, count(*), avg(abs(error_hours) ORDER BY session_id, error_hours),
-    sqrt(avg(error_hours ^ 2 ORDER BY session_id, error_hours))
+    sqrt(avg(error_hours ^ 2 ORDER BY session_id, error_hours)), avg(inside_80), avg(inside_90)
 FROM scoped GROUP BY scope
 """
 
@@ -140,8 +152,8 @@ def record_verdict(
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO studyml.monitoring_runs (as_of, scope, verdict, n, rolling_mae, rolling_rmse, baseline_mae,"
-            " threshold, expected_mae, coverage, window_days, reason, recorded_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " threshold, expected_mae, coverage, interval_80_coverage, interval_90_coverage, window_days, reason,"
+            " recorded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 as_of,
                 rolling.scope,
@@ -153,6 +165,8 @@ def record_verdict(
                 rule.threshold,
                 expected_mae,
                 coverage,
+                rolling.interval_80_coverage,
+                rolling.interval_90_coverage,
                 window_days,
                 verdict.reason,
                 now,
@@ -171,7 +185,8 @@ def stored_verdict(connection: Connection, as_of: datetime, scope: str = SERVED)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT verdict, rolling_mae, rolling_rmse, n, baseline_mae, threshold, expected_mae, coverage,"
-            " window_days, reason FROM studyml.monitoring_runs WHERE as_of = %s AND scope = %s",
+            " interval_80_coverage, interval_90_coverage, window_days, reason"
+            " FROM studyml.monitoring_runs WHERE as_of = %s AND scope = %s",
             (as_of, scope),
         )
         row = cursor.fetchone()

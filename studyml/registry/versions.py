@@ -112,13 +112,28 @@ def record_training(
     training_rows: int,
     holdout_rows: int,
     metrics: dict[str, Any],
+    architecture: str | None = None,
+    recipe: str | None = None,
 ) -> None:
-    """Store what a candidate was trained on and how it measured. The caller commits."""
+    """Store what a candidate was trained on and how it measured. The caller commits.
+
+    ``architecture`` and ``recipe``: those that were chosen, where several were trained.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE studyml.model_versions SET training_from = %s, training_through = %s, training_rows = %s,"
-            " holdout_rows = %s, metrics = %s WHERE version = %s",
-            (training_from, training_through, training_rows, holdout_rows, Json(metrics), version),
+            " holdout_rows = %s, metrics = %s, architecture = coalesce(%s, architecture),"
+            " recipe = coalesce(%s, recipe) WHERE version = %s",
+            (
+                training_from,
+                training_through,
+                training_rows,
+                holdout_rows,
+                Json(metrics),
+                architecture,
+                recipe,
+                version,
+            ),
         )
 
 

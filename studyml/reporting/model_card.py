@@ -1,4 +1,4 @@
-"""The model card: what a version is, in words, from its metadata."""
+"""The model card: what a version is, in words, from its metadata and its evaluation."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +11,47 @@ _PREDICTORS = {
 }
 
 
-def write_model_card(path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write the card of a network or a fallback as Markdown."""
-    path.write_text(_card(metadata), encoding="utf-8")
+_INTENDED = (
+    "## Intended use",
+    "",
+    "- To plan: how long will this session of this student take?",
+    "- Not for judging, grading, ranking or rewarding students or teachers: it predicts a length, not effort, ability"
+    " or worth, and a session that takes longer than it says is no fault.",
+    "- Not for anything that cannot bear an error as large as the one below.",
+)
+_LIMITS = (
+    "## Limits",
+    "",
+    "- Predictions lie between 0.1 and 24 hours.",
+    "- It knows students and topics by their features only: about ones unlike those it learned from it says nothing"
+    " sure.",
+    "- `breaks_taken` is never used: it is known only after a session.",
+    "- It repeats what its data hold: where a group of students was recorded rarely, or differently, it is weaker.",
+)
+_ETHICS = (
+    "## People in the data",
+    "",
+    "- No name and no e-mail address is in its files or its snapshot; sessions and students are numbers.",
+)
+_USES_GROUPS = (
+    "- It uses the students' {used}: read its error by education level, in the evaluation, before relying on it for a"
+    " group."
+)
+_CHECKING = (
+    "## To check, to explain, to go back",
+    "",
+    "- Why it predicts what it predicts: `studyml explain --version {version}`, for one session with `--session ID`.",
+    "- Whether its files are whole: `studyml versions verify {version}`.",
+    "- To serve another version instead: `studyml versions promote VERSION --reason WHY`.",
+)
 
 
-def _card(metadata: Mapping[str, Any]) -> str:
+def write_model_card(path: Path, metadata: Mapping[str, Any], evaluation: Mapping[str, Any] | None = None) -> None:
+    """Write the card of a network or a fallback as Markdown; ``evaluation`` is its ``evaluation.json``."""
+    path.write_text(_card(metadata, evaluation), encoding="utf-8")
+
+
+def _card(metadata: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> str:
     kind = "a fallback, the naive predictor" if metadata["is_fallback"] else f"a network, `{metadata['architecture']}`"
     sections = [
         [f"# {metadata['version']}"],
@@ -24,20 +59,61 @@ def _card(metadata: Mapping[str, Any]) -> str:
             f"A study time predictor ({kind}, recipe `{metadata['recipe']}`). It says how many hours a planned study",
             "session will take, from what is known before the session.",
         ],
-        _origin(metadata),
+        _INTENDED,
+        ["## Data and training", "", *_origin(metadata), *_training(metadata)],
         _errors(metadata),
+        _quality(evaluation),
         _gates(metadata),
         ["## Inputs", "", *_inputs(metadata)],
-        [
-            "## Limits",
-            "",
-            "- Predictions lie between 0.1 and 24 hours.",
-            "- It knows students and topics by their features only: about ones unlike those it learned from it says"
-            " nothing sure.",
-            "- `breaks_taken` is never used: it is known only after a session.",
-        ],
+        _LIMITS,
+        _ethics(metadata),
+        _checking(metadata["version"], evaluation),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _ethics(metadata: Mapping[str, Any]) -> list[str]:
+    features = {name.partition("=")[0] for name in metadata["features"]}
+    used = [words for name, words in (("age", "age"), ("education_level", "education level")) if name in features]
+    return [*_ETHICS, *([_USES_GROUPS.format(used=" and ".join(used))] if used else [])]
+
+
+def _checking(version: str, evaluation: Mapping[str, Any] | None) -> list[str]:
+    heading, empty, *lines = (line.format(version=version) for line in _CHECKING)
+    whole = f"- The whole evaluation: `evaluation.html` beside this file, or `studyml versions report {version}`."
+    return [heading, empty, *([] if evaluation is None else [whole]), *lines]
+
+
+def _training(metadata: Mapping[str, Any]) -> list[str]:
+    lines = []
+    tried = metadata.get("portfolio") or []
+    if tried:
+        names = ", ".join(f"`{each['architecture']}` × `{each['recipe']}`" for each in tried)
+        lines.append(f"- Tried: {names}; taken was the one with the lowest out-of-fold error on the newest rows.")
+    used = metadata.get("hyperparameters") or {}
+    if used:
+        words = ", ".join(f"{name} {value}" for name, value in used.items() if value is not None)
+        lines.append(f"- Trained with: {words}.")
+    if metadata.get("seed") is not None:
+        lines.append(f"- The same snapshot and the seed {metadata['seed']} give the same network on the same machine.")
+    return lines
+
+
+def _quality(evaluation: Mapping[str, Any] | None) -> list[str]:
+    if evaluation is None or not evaluation.get("know"):
+        return []
+    lines = ["## What a person should know", "", evaluation["headline"], ""]
+    lines += [f"- {_line(each)}" for each in evaluation["know"]]
+    lines += [f"- Found in its training: {_line(each['sentence'])}" for each in evaluation.get("diagnosis") or []]
+    if evaluation.get("weakest"):
+        lines += ["", "Where it is weakest, against the better naive predictor on the same sessions:", ""]
+        lines += [f"- {_line(each)}" for each in evaluation["weakest"]]
+    return lines
+
+
+def _line(words: str) -> str:
+    """Words as one line of a list: a subject from the source cannot end it, nor become a tag."""
+    return " ".join(words.split()).replace("<", "&lt;")
 
 
 def _origin(metadata: Mapping[str, Any]) -> list[str]:

@@ -100,6 +100,10 @@ def _monitoring(report: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("rolling MAE", f"{_hours(found['rolling_mae'])} ({limits})"))
     if found.get("expected_mae") is not None:
         lines.append(("  expected", f"{_hours(found['expected_mae'])} of this champion, by its holdout"))
+    shares = {name: found.get(f"interval_{name}_coverage") for name in (80, 90)}
+    if any(share is not None for share in shares.values()):
+        said = ", ".join(f"{share:.0%} in the {name} % one" for name, share in shares.items() if share is not None)
+        lines.append(("intervals", f"{said}: outcomes that were inside"))
     return lines
 
 

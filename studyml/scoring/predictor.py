@@ -1,4 +1,4 @@
-"""A version's network in ONNX Runtime, and the rules that turn its output into hours and an interval."""
+"""A version's network in ONNX Runtime, and the rules that turn its output into hours and intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.errors import ArtifactError
+from studyml.interval import Interval, bounds
 
 #: Rows per call of the network: the size at which ONNX Runtime with one thread is fastest (facts.md).
 BLOCK_ROWS = 8192
@@ -17,29 +18,39 @@ BLOCK_ROWS = 8192
 Floats = NDArray[np.float64]
 
 
+#: The coverages of the two intervals that a prediction carries.
+NARROW, WIDE = 0.8, 0.9
+
+
 @dataclass(frozen=True)
 class Output:
-    """How predictions leave a version: the quantiles of actual / predicted around them, None without labels."""
+    """How predictions leave a version: their limits in hours, and the intervals around them, none without labels."""
 
-    lower_ratio: float | None
-    upper_ratio: float | None
-    coverage: float = 0.8
+    intervals: tuple[Interval, ...] = ()
     minimum_hours: float = MINIMUM_HOURS
     maximum_hours: float = MAXIMUM_HOURS
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Output":
-        """The inverse of ``dataclasses.asdict``."""
-        return cls(**stored)
+        """The inverse of ``dataclasses.asdict``; reads what versions held before they had two intervals, too."""
+        limits = {name: stored[name] for name in ("minimum_hours", "maximum_hours") if name in stored}
+        if "intervals" in stored:
+            return cls(tuple(Interval.from_json(each) for each in stored["intervals"]), **limits)
+        lower, upper = stored["lower_ratio"], stored["upper_ratio"]
+        if lower is None or upper is None:
+            return cls((), **limits)
+        return cls((Interval(float(stored["coverage"]), (1.0,), (lower,), (upper,)),), **limits)
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Hours [n], and the ends of their interval or None where the version has none."""
+    """Hours [n], and the ends of their 80 % and their 90 % interval, None where the version has no such interval."""
 
     hours: Floats
-    lower: Floats | None
-    upper: Floats | None
+    lower: Floats | None = None
+    upper: Floats | None = None
+    lower_90: Floats | None = None
+    upper_90: Floats | None = None
 
 
 def open_network(path: Path) -> Any:
@@ -78,7 +89,7 @@ def run_network(network: Any, matrix: NDArray[np.float32]) -> Floats:
 
 
 def predict(network: Any, matrix: NDArray[np.float32], output: Output) -> Predictions:
-    """Hours within the contract's limits, with their interval; raises ArtifactError where one is not finite."""
+    """Hours within the contract's limits, with their intervals; raises ArtifactError where one is not finite."""
     raw = run_network(network, matrix)
     if not np.isfinite(raw).all():
         raise ArtifactError(
@@ -86,8 +97,6 @@ def predict(network: Any, matrix: NDArray[np.float32], output: Output) -> Predic
             " version champion."
         )
     hours = np.clip(raw, output.minimum_hours, output.maximum_hours)
-    if output.lower_ratio is None or output.upper_ratio is None:
-        return Predictions(hours, None, None)
-    lower = np.clip(hours * output.lower_ratio, output.minimum_hours, hours)
-    upper = np.clip(hours * output.upper_ratio, hours, output.maximum_hours)
-    return Predictions(hours, lower, upper)
+    found = dict(zip((each.coverage for each in output.intervals), bounds(hours, output.intervals), strict=True))
+    narrow, wide = found.get(NARROW, (None, None)), found.get(WIDE, (None, None))
+    return Predictions(hours, *narrow, *wide)

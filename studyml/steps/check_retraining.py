@@ -78,7 +78,7 @@ def _due(
 
 def _refused(settings: Settings, connection: Connection, as_of: datetime, consumed: int, newest: int) -> int:
     """How many of the new labels training would refuse for their features or keys: nothing is learned from them."""
-    refused = read_training_data(settings, connection, as_of=as_of, through_outcome_id=newest).refused
+    refused = read_training_data(settings, connection, as_of=as_of, through_outcome_id=newest, history=False).refused
     record_quarantined(connection, refused, as_of)
     used_up, _ = training_labels(connection, through_outcome_id=consumed)
     return len({int(row.row_id) for row in refused}.difference(used_up.tolist()))

@@ -16,8 +16,8 @@ from studyml.registry.bundle import load_json, reclaim, write_json
 from studyml.registry.retraining import CONSUMING, failure_recorded, find_run
 from studyml.registry.snapshot import read_snapshot
 from studyml.registry.versions import Version, champion, find, record_gates, record_training
-from studyml.reporting.model_card import write_model_card
 from studyml.settings import Settings
+from studyml.steps.describe_candidate import describe_candidate
 from studyml.steps.opening import own_database
 from studyml.steps.serving import open_version
 
@@ -64,8 +64,9 @@ def judge_candidate(
     results = apply_gates(holdout, parity_hours=np.inf if parity is None else parity, seed=settings.seed)
     write_holdout(folder / FILE, holdout)
     metadata |= {"metrics": metrics, "gates": [each.to_json() for each in results]}
+    frame = derive(read_snapshot(settings.artifact_root, metrics["snapshot_sha256"]))
+    metadata = describe_candidate(folder, frame, holdout, metadata)
     write_json(folder / "metadata.json", metadata)
-    write_model_card(folder / "model_card.md", metadata)
     _store(connection, candidate, metrics, results)
     return results
 

@@ -11,6 +11,7 @@ from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.database.connection import Connection
 from studyml.evaluation.gates import Holdout
 from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
+from studyml.evaluation.intervals import fit_intervals
 from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
 from studyml.evaluation.naive import LOG_FEATURES, fit_naive
 from studyml.features.encoder import Encoder, Input
@@ -18,9 +19,9 @@ from studyml.model.naive_network import save_linear
 from studyml.registry.bundle import new_build, write_json
 from studyml.registry.retraining import RetrainingRun, set_version
 from studyml.registry.versions import Version, record_training, reserve
-from studyml.reporting.model_card import write_model_card
+from studyml.scoring.predictor import Output
 from studyml.settings import Settings
-from studyml.steps.train_candidate import output_rules
+from studyml.steps.evaluation_report import write_evaluation
 from studyml.steps.training_data import LABEL, TrainingData, read_training_data
 
 ARCHITECTURE = "naive"
@@ -82,7 +83,9 @@ def _judged_on(
         if (folder / FILE).is_file():
             return read_holdout(folder / FILE), float(candidate.metrics["training_median_hours"])
     through = run.consumed_through or 0
-    return _all_rows(read_training_data(settings, connection, as_of=run.as_of, through_outcome_id=through))
+    return _all_rows(
+        read_training_data(settings, connection, as_of=run.as_of, through_outcome_id=through, history=False)
+    )
 
 
 def _all_rows(data: TrainingData) -> tuple[Holdout, float]:
@@ -120,7 +123,8 @@ def _write(
     folder = new_build(settings.artifact_root, version)
     encoder = Encoder((Input(ESTIMATE, "number", 0.0, 1.0, fill=median),), {}, {}, _NO_CLIP)
     save_linear(folder, [1.0 if best == "estimate" else 0.0], 0.0 if best == "estimate" else median)
-    write_json(folder / "features.json", {"features": encoder.to_json(), "output": asdict(output_rules(holdout, best))})
+    output = Output(fit_intervals(holdout.actual, holdout.predicted[best]))
+    write_json(folder / "features.json", {"features": encoder.to_json(), "output": asdict(output)})
     write_holdout(folder / FILE, holdout)
     metadata = {
         "version": version,
@@ -138,4 +142,4 @@ def _write(
         "trained_at": now.isoformat(),
     }
     write_json(folder / "metadata.json", metadata)
-    write_model_card(folder / "model_card.md", metadata)
+    write_evaluation(folder, None, metadata)

@@ -31,7 +31,7 @@ _logger = logging.getLogger("studyml")
 
 
 def monitor(settings: Settings, *, as_of: datetime, now: datetime) -> list[dict[str, Any]]:
-    """Store and return the verdict of every scope, ``served`` first; hours, and coverage as a share.
+    """Store and return the verdict of every scope, ``served`` first; hours, and the coverages as shares.
 
     A degraded verdict on the served predictions opens one incident with its message, in the same transaction; a
     healthy one resolves it. A replay stores the verdict only.
@@ -83,6 +83,8 @@ def _result(
         "rolling_rmse": rolling.rmse,
         "n": rolling.n,
         "coverage": covered,
+        "interval_80_coverage": rolling.interval_80_coverage,
+        "interval_90_coverage": rolling.interval_90_coverage,
         "baseline_mae": rule.baseline_mae,
         "threshold": rule.threshold,
         "expected_mae": expected,

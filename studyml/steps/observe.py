@@ -15,12 +15,13 @@ from studyml.frame import NULL_INTEGER, Frame, to_microseconds
 from studyml.monitoring.ledger import find_changes, newest_observation, record_changes, recorded_outcomes
 from studyml.settings import Settings
 from studyml.steps.opening import own_database, read_source, refuse_future
+from studyml.steps.update_history import update_history
 
 _logger = logging.getLogger("studyml")
 
 
 def observe(settings: Settings, *, as_of: datetime, now: datetime, compare_all: bool = False) -> dict[str, int | bool]:
-    """Record new, corrected and removed labels of sessions dated up to ``as_of``.
+    """Record new, corrected and removed labels of sessions dated up to ``as_of``, and continue the histories.
 
     A replay records nothing, and neither does a night older than the newest observation: the ledger only grows
     forward, so that what a later night has seen is not taken for removed.
@@ -50,6 +51,7 @@ def observe(settings: Settings, *, as_of: datetime, now: datetime, compare_all: 
             horizon_days=settings.scoring_horizon_days,
         )
         record_quarantined(connection, refused, as_of)
+        update_history(settings, connection)
         connection.commit()
     counts: dict[str, int | bool] = {
         "new": sum(change.first for change in changes),

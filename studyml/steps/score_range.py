@@ -19,6 +19,7 @@ from studyml.scoring.predictor import Predictions
 from studyml.settings import Settings
 from studyml.steps.opening import own_database, read_source
 from studyml.steps.plan_scoring import scoring_window
+from studyml.steps.read_history import with_history_at
 from studyml.steps.serving import ServedModel, open_version
 
 _logger = logging.getLogger("studyml")
@@ -44,7 +45,12 @@ def score_range(settings: Settings, *, scoring_run_id: int, first_id: int, last_
         sessions, students, topics = _read(settings, run.as_of, model, (first_id, last_id))
         planned = planned_ids(connection, run.id, (first_id, last_id))
         assembled = assemble(sessions.take(np.isin(sessions["id"], planned)), students, topics)
-        scored = assembled.frame.take(~assembled.refused)
+        scored = with_history_at(
+            connection,
+            assembled.frame.take(~assembled.refused),
+            as_of=run.as_of,
+            features={each.feature for each in model.encoder.inputs},
+        )
         warnings = {**assembled.impossible, **assembled.unseen}
         kept_warnings = {reason: rows[~assembled.refused] for reason, rows in warnings.items()}
         blocks = _blocks(run, model, scored, kept_warnings)
@@ -118,6 +124,8 @@ def _encode(run: ScoringRun, version: str, block: Frame, predictions: Prediction
             "predicted_hours": predictions.hours,
             "lower_hours": predictions.lower,
             "upper_hours": predictions.upper,
+            "lower_hours_90": predictions.lower_90,
+            "upper_hours_90": predictions.upper_90,
             "input_warnings": encode_text_array(warnings),
             "scored_at": to_microseconds(run.started_at).to_bytes(8, "big", signed=True),
         },

@@ -5,6 +5,7 @@ from typing import Any
 
 from studyml.errors import ArtifactError, RegistryError
 from studyml.features.encoder import Encoder
+from studyml.features.history import SEQUENCE_FEATURES
 from studyml.frame import Frame
 from studyml.registry.bundle import load_json, verify
 from studyml.registry.versions import Version
@@ -20,6 +21,11 @@ class ServedModel:
     encoder: Encoder
     network: Any
     output: Output
+
+    @property
+    def reads_sequences(self) -> bool:
+        """Whether the network reads a student's previous sessions."""
+        return any(each.feature in SEQUENCE_FEATURES for each in self.encoder.inputs)
 
     def predict(self, frame: Frame) -> Predictions:
         """Hours and interval of each row of an assembled frame."""

@@ -9,28 +9,49 @@ from studyml.database.connection import Connection
 from studyml.database.quarantine import QuarantinedRow
 from studyml.database.source import read_sessions, read_students, read_topics, read_vocabularies
 from studyml.features.definition import FEATURES, Assembled, assemble
+from studyml.features.history import HISTORY_FEATURES, SEQUENCE_FEATURES
 from studyml.frame import Frame
 from studyml.monitoring.ledger import training_labels
 from studyml.settings import Settings
 from studyml.steps.opening import read_source
+from studyml.steps.read_history import with_training_history
 
 LABEL = "actual_duration"
-#: What a snapshot keeps: the keys, the date, the 15 features and the label. Never a name or an address.
-SNAPSHOT_COLUMNS = ("id", "student_id", "topic_id", "session_date", *FEATURES, LABEL)
+#: What a snapshot keeps: the keys, the date, the 15 features, the history and the label, and the sequences where they
+#: were read. Never a name or an address.
+SNAPSHOT_COLUMNS = ("id", "student_id", "topic_id", "session_date", *FEATURES, *HISTORY_FEATURES, LABEL)
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Labelled sessions, oldest first, with features and ``actual_duration`` in hours; and the rows refused."""
+    """Labelled sessions, oldest first, with features and ``actual_duration`` in hours; and the rows refused.
+
+    The history columns of a row, where it has any, say what was known in the newest night before its session.
+    """
 
     frame: Frame
     refused: tuple[QuarantinedRow, ...]
 
 
+def snapshot_columns(frame: Frame) -> tuple[str, ...]:
+    """The columns of a training frame that its snapshot keeps."""
+    return (*SNAPSHOT_COLUMNS, *(name for name in SEQUENCE_FEATURES if name in frame.columns))
+
+
 def read_training_data(
-    settings: Settings, connection: Connection, *, as_of: datetime, through_outcome_id: int
+    settings: Settings,
+    connection: Connection,
+    *,
+    as_of: datetime,
+    through_outcome_id: int,
+    history: bool = True,
+    sequences: bool = False,
 ) -> TrainingData:
-    """Read what may be learned from at ``as_of``: the outcomes up to one, with features as known before a session."""
+    """Read what may be learned from at ``as_of``: the outcomes up to one, with features as known before a session.
+
+    ``history`` adds the HISTORY_FEATURES; ``sequences`` adds the SEQUENCE_FEATURES, too: only a network that reads
+    sequences needs them.
+    """
     ids, hours = training_labels(connection, through_outcome_id=through_outcome_id)
 
     def read(source: Connection) -> Assembled:
@@ -53,8 +74,10 @@ def read_training_data(
     )
     usable = np.logical_not(np.logical_or.reduce([np.zeros(len(frame), bool), *reasons.values()]))
     kept = frame.take(usable)
-    oldest_first = np.lexsort((kept["id"], kept["session_date"]))
-    return TrainingData(kept.take(oldest_first), refused)
+    kept = kept.take(np.lexsort((kept["id"], kept["session_date"])))
+    if history or sequences:
+        kept = with_training_history(connection, kept, through_outcome_id=through_outcome_id, sequences=sequences)
+    return TrainingData(kept, refused)
 
 
 def _column_of(reason: str) -> str:

@@ -1,113 +1,248 @@
-"""Search hyperparameters: one row and one task per trial, all judged on the same newest training rows.
+"""Search hyperparameters of the network that is deployed: one row and one task per trial, a proposal at the end.
 
-The holdout is left out of every trial, so that a found configuration can still be judged honestly; it enters use
-only through settings, a training and the gates.
+Every trial is judged by its error out of fold, on the same student-grouped folds; the holdout, which the gates need
+untouched, is left out of every one. A found configuration enters use only through settings, a training and the gates.
 """
 
-import itertools
+import hashlib
+import json
 import logging
 import time
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from studyml.database.connection import Connection
-from studyml.database.trials import find_trial, list_trials, plan_rows, record_result
-from studyml.errors import RegistryError, StudymlError, TrainingError
+from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
+from studyml.database.connection import Connection, advisory_lock
+from studyml.database.trials import (
+    Search,
+    Trial,
+    find_trial,
+    list_trials,
+    plan_rows,
+    record_done,
+    record_failed,
+    start_trial,
+)
+from studyml.errors import RegistryError, TrainingError
 from studyml.evaluation.holdout import newest_rows
 from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
-from studyml.features.encoder import fit_encoder
-from studyml.model import network
+from studyml.evaluation.proposal import Measured, Proposal, propose
+from studyml.features.definition import FEATURES
+from studyml.frame import Frame
 from studyml.model.recipe import Recipe
+from studyml.model.search_space import configurations
 from studyml.monitoring.ledger import new_labels
 from studyml.settings import Settings
+from studyml.steps.fit_recipe import fit_recipe
 from studyml.steps.opening import own_database
 from studyml.steps.training_data import LABEL, read_training_data
+from studyml.steps.tuned_recipe import tuned_names, tuned_recipe
 
 _logger = logging.getLogger("studyml")
 
-#: The guide's grid (guide.md, Hyperparameter Tuning), on the network that is deployed: its layers scaled by width.
-GRID = {"neurons": (32, 64, 128), "dropout": (0.1, 0.2, 0.3), "learning_rate": (0.001, 0.01, 0.1)}
-_VALIDATION_FRACTION = 0.25
+#: Folds of a trial: the guide's cv=3.
+FOLDS = 3
+#: A trial whose process was killed this often has failed: the search goes on without it.
+MOST_ATTEMPTS = 3
+
+Tell = Callable[[str], None]
+
+
+def _log(line: str) -> None:
+    _logger.info("%s", line)
 
 
 def plan_trials(
-    settings: Settings, *, as_of: datetime, now: datetime, trials: int | None = None, seed: int = 42
+    settings: Settings,
+    *,
+    as_of: datetime,
+    strategy: str = "grid",
+    trials: int | None = None,
+    seed: int = 42,
+    architecture: str | None = None,
+    recipe: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Record a new search, the whole grid or ``trials`` of it drawn by ``seed``; return search and trial ids."""
-    grid = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
-    if trials is not None and trials < len(grid):
-        chosen = np.random.default_rng(seed).choice(len(grid), size=max(trials, 1), replace=False)
-        grid = [grid[position] for position in sorted(chosen.tolist())]
+    """Record a search, and return the search's and the trials' ids; the current setting is trial 0.
+
+    The same search again (the same rows, recipe, strategy and seed) finds the trials that it has, so that what is
+    done stays done; more trials are added to it. ``architecture`` and ``recipe`` default to what is deployed.
+    """
+    numbered = {0: {}, **configurations(strategy, trials, seed)}
     with own_database(settings) as connection:
-        search_id = f"search_{now:%Y%m%d_%H%M%S_%f}"
-        ids = plan_rows(connection, search_id, grid, as_of=as_of, seed=seed)
+        names = tuned_names(settings, connection, architecture, recipe)
+        base = tuned_recipe(settings, *names, {}, seed=seed)
+        seen, newest = _rows(settings, connection, as_of, base)
+        search = Search(_search_id(seen, newest, base, strategy), as_of, *names, strategy, seed)
+        ids = plan_rows(connection, search, numbered)
         connection.commit()
-    _logger.info("%d trials planned", len(ids))
-    return [{"search_id": search_id, "trial_id": trial_id} for trial_id in ids]
+        finished = sum(each.is_finished for each in list_trials(connection, search.id) if each.id in ids)
+    _logger.info(
+        "%s: %d trials of %s (%s) on %d sessions, %d of them finished before",
+        *(search.id, len(ids), *names, len(seen), finished),
+    )
+    return [{"search_id": search.id, "trial_id": trial_id} for trial_id in ids]
 
 
-def run_trial(settings: Settings, *, trial_id: int) -> dict[str, Any]:
-    """Train one configuration and store how it measured, in hours; a finished trial is not run again."""
-    with own_database(settings) as connection:
-        trial = find_trial(connection, trial_id)
-        if trial.status == "done":
-            return {"trial_id": trial_id, "validation_mae": trial.validation_mae}
-        started = time.monotonic()
-        try:
-            mae, rmse, epochs = _measure(settings, connection, trial.as_of, trial.parameters, trial.seed)
-        except StudymlError as error:
-            record_result(connection, trial_id, error=str(error))
-            connection.commit()
-            raise
-        seconds = time.monotonic() - started
-        record_result(connection, trial_id, mae=mae, rmse=rmse, epochs=epochs, seconds=seconds)
-        connection.commit()
-    _logger.info("trial %d %s: MAE %.3f h after %d epochs", trial_id, trial.parameters, mae, epochs)
-    return {"trial_id": trial_id, "validation_mae": mae}
-
-
-def _measure(
-    settings: Settings, connection: Connection, as_of: datetime, parameters: dict[str, Any], seed: int
-) -> tuple[float, float, int]:
+def _rows(settings: Settings, connection: Connection, as_of: datetime, base: Recipe) -> tuple[Frame, int]:
+    """The labelled sessions but the holdout, and the newest outcome among them. Ends the transaction."""
     _, newest = new_labels(connection, consumed_through=0, as_of=as_of)
-    frame = read_training_data(settings, connection, as_of=as_of, through_outcome_id=newest).frame
+    sequences = base.architecture == "lstm"
+    frame = read_training_data(settings, connection, as_of=as_of, through_outcome_id=newest, sequences=sequences).frame
     connection.commit()  # no transaction stays open while a network trains
     if len(frame) < settings.retrain_min_labels:
         raise TrainingError(
             f"{len(frame)} labelled sessions are too few to tune on: {settings.retrain_min_labels} are needed."
         )
     dates, ids = frame["session_date"].astype(np.int64), frame["id"].astype(np.int64)
-    seen = frame.take(~newest_rows(dates, ids, settings.holdout_fraction))
-    judged = newest_rows(seen["session_date"].astype(np.int64), seen["id"].astype(np.int64), _VALIDATION_FRACTION)
-    fitting, judging = seen.take(~judged), seen.take(judged)
-    encoder = fit_encoder(fitting)
-    trained = network.train(
-        encoder.encode(fitting), fitting[LABEL].astype(np.float64), _recipe(settings, parameters, seed)
+    return frame.take(~newest_rows(dates, ids, settings.holdout_fraction)), newest
+
+
+def _search_id(frame: Frame, newest: int, base: Recipe, strategy: str) -> str:
+    """A name that the same rows, recipe (its seed among it) and strategy give again.
+
+    Only what was read counts: what is computed from it may differ in the last digit from machine to machine.
+    """
+    digest = hashlib.sha256(json.dumps([newest, strategy, FOLDS, asdict(base)], sort_keys=True).encode())
+    for name in ("id", "student_id", "topic_id", "session_date", *FEATURES, LABEL):
+        digest.update(name.encode())
+        values = frame[name]
+        if name in frame.vocabularies:
+            # A code is no identity: it changes when the source knows one category more. The last two are -2 and -1.
+            levels = [*frame.vocabularies[name], "\x00unseen", "\x00missing"]
+            digest.update("\x1f".join(levels[code] for code in values.tolist()).encode())
+        else:
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return f"{base.architecture}_{base.name}_{strategy}_{digest.hexdigest()[:12]}"
+
+
+def run_trial(settings: Settings, *, trial_id: int, tell: Tell = _log) -> dict[str, Any]:
+    """Train one configuration on every fold and store how it measured, in hours; a finished trial is not run again.
+
+    One that does not converge is a failed trial with its reason, not an error. Raises RegistryError where the rows or
+    the settings are no longer those of the search.
+    """
+    with own_database(settings) as connection, advisory_lock(connection, f"tuning trial {trial_id}"):
+        trial = find_trial(connection, trial_id)
+        if not trial.is_finished:
+            _run(settings, connection, trial)
+            trial = find_trial(connection, trial_id)
+    words = f"trial {trial.number}, {_words(trial.parameters)}"
+    if trial.status == "failed":
+        tell(f"{words}: failed, {trial.error}")
+    else:
+        tell(f"{words}: {trial.validation_mae:.3f} h after {trial.epochs} epochs")
+    return {"trial_id": trial_id, "status": trial.status, "validation_mae": trial.validation_mae}
+
+
+def _run(settings: Settings, connection: Connection, trial: Trial) -> None:
+    if trial.attempts >= MOST_ATTEMPTS:
+        reason = f"its process was killed in {trial.attempts} attempts: it may need more memory than there is."
+        record_failed(connection, trial.id, reason, seconds=None)
+        connection.commit()
+        return
+    search = trial.search
+    base, wanted = (
+        tuned_recipe(settings, search.architecture, search.recipe, parameters, seed=search.seed)
+        for parameters in ({}, trial.parameters)
     )
-    predicted = network.predict(trained, encoder.encode(judging))
-    actual = judging[LABEL].astype(np.float64)
-    if not np.isfinite(predicted).all():
-        raise TrainingError(f"the network of {parameters} does not converge: its predictions are not numbers.")
-    return mean_absolute_error(actual, predicted), root_mean_squared_error(actual, predicted), trained.epochs
+    seen, newest = _rows(settings, connection, search.as_of, base)
+    if _search_id(seen, newest, base, search.strategy) != search.id:
+        raise RegistryError(
+            f"the sessions or the settings of a training are no longer those that {search.id} was planned with:"
+            " start the search again."
+        )
+    start_trial(connection, trial.id)
+    connection.commit()
+    started = time.monotonic()
+    try:
+        measured = _measure(seen, wanted)
+    except TrainingError as error:
+        record_failed(connection, trial.id, str(error), seconds=time.monotonic() - started)
+    else:
+        record_done(connection, trial.id, **measured, seconds=time.monotonic() - started)
+    connection.commit()
 
 
-def _recipe(settings: Settings, parameters: dict[str, Any], seed: int) -> Recipe:
-    guide = Recipe(settings.architecture, epochs=settings.epochs, batch_size=settings.batch_size, seed=seed)
-    widest = int(parameters["neurons"])
-    layers = tuple(max(4, units * widest // guide.layers[0]) for units in guide.layers)
-    dropouts = (*(float(parameters["dropout"]) for _ in guide.layers[:-1]), 0.0)
-    return replace(guide, layers=layers, dropouts=dropouts, learning_rate=float(parameters["learning_rate"]))
+def _measure(seen: Frame, recipe: Recipe) -> dict[str, Any]:
+    fitted = fit_recipe(seen, recipe, folds=FOLDS)
+    if not np.isfinite(fitted.out_of_fold).all():
+        raise TrainingError("the network does not converge: its predictions are not numbers.")
+    actual = seen[LABEL].astype(np.float64)
+    predicted = np.clip(fitted.out_of_fold, MINIMUM_HOURS, MAXIMUM_HOURS)
+    by_fold = [
+        mean_absolute_error(actual[fitted.folds == fold], predicted[fitted.folds == fold])
+        for fold in np.unique(fitted.folds)
+    ]
+    return {
+        "mae": float(np.mean(by_fold)),
+        "rmse": root_mean_squared_error(actual, predicted),
+        "fold_maes": by_fold,
+        "epochs": max(len(each["loss"]) for each in fitted.curves["members"]),
+    }
 
 
-def choose_best(settings: Settings, *, search_id: str) -> dict[str, Any]:
-    """The trial of a search with the lowest validation MAE; raises RegistryError where none succeeded."""
+def choose_best(settings: Settings, *, search_id: str, tell: Tell = _log) -> dict[str, Any]:
+    """What to do after a search, as JSON: the proposal, its table, and the line that sets it.
+
+    Raises RegistryError where no trial succeeded.
+    """
     with own_database(settings) as connection:
-        trials = [trial for trial in list_trials(connection, search_id) if trial.validation_mae is not None]
-    if not trials:
+        trials = list_trials(connection, search_id)
+    measured = [
+        Measured(each.number, each.parameters, each.validation_mae, each.fold_maes)
+        for each in trials
+        if each.validation_mae is not None
+    ]
+    if not measured:
         raise RegistryError("no trial of this search succeeded: see the errors in studyml.tuning_trials.")
-    best = min(trials, key=lambda trial: trial.validation_mae or 0.0)
-    _logger.info("best of %d trials: %s, MAE %.3f h", len(trials), best.parameters, best.validation_mae)
-    return asdict(best) | {"as_of": best.as_of.isoformat()}
+    proposal = propose(measured)
+    counts = {status: sum(each.status == status for each in trials) for status in ("done", "failed")}
+    line = None if proposal.best.is_current else _line(settings, trials[0].search, proposal.best.parameters)
+    _tell(proposal, line, tell)
+    return {
+        "search_id": search_id,
+        "trials": len(trials),
+        **counts,
+        "table": [_row(each) for each in proposal.table],
+        "current": None if proposal.current is None else _row(proposal.current),
+        "gain_hours": proposal.gain,
+        "standard_error_hours": proposal.standard_error,
+        "is_worth_it": proposal.is_worth_it,
+        "sentence": proposal.sentence,
+        "line": line,
+    }
+
+
+def _row(each: Measured) -> dict[str, Any]:
+    return {
+        "trial": each.number,
+        "parameters": dict(each.parameters),
+        "mae": each.mae,
+        "deviation": each.deviation,
+        "fold_maes": list(each.fold_maes),
+    }
+
+
+def _line(settings: Settings, search: Search, parameters: Mapping[str, Any]) -> str:
+    """The line that sets a configuration, with what is set already, for the network that it was found for."""
+    hyperparameters = json.dumps({**settings.hyperparameters.model_dump(exclude_none=True), **parameters})
+    chosen = {"STUDYML_ARCHITECTURE": search.architecture, "STUDYML_RECIPE": search.recipe}
+    configured = {"STUDYML_ARCHITECTURE": settings.architecture, "STUDYML_RECIPE": settings.recipe}
+    words = [f"{name}={value}" for name, value in chosen.items() if value != configured[name]]
+    return " ".join([*words, f"STUDYML_HYPERPARAMETERS='{hyperparameters}'"])
+
+
+def _tell(proposal: Proposal, line: str | None, tell: Tell) -> None:
+    for each in proposal.table:
+        tell(f"{each.mae:.3f} ± {each.deviation:.3f} h  {_words(each.parameters)}")
+    tell(proposal.sentence)
+    if line is not None and proposal.is_worth_it:
+        tell(f"to use it, set this, then train: {line}")
+
+
+def _words(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in parameters.items()) or "current"

@@ -24,8 +24,8 @@ STEPS: list[tuple[str, str, Any]] = [
     ("newest_night", "already_scored", False),
     ("report_failure", "report_failure", None),
     ("tune", "plan_trials", [{"search_id": "search_5", "trial_id": 11}, {"search_id": "search_5", "trial_id": 12}]),
-    ("tune", "run_trial", {"mae": 1.0}),
-    ("tune", "choose_best", {"trial_id": 11}),
+    ("tune", "run_trial", {"trial_id": 11, "status": "done", "validation_mae": 1.0}),
+    ("tune", "choose_best", {"search_id": "search_5", "sentence": "Keep it.", "line": None, "table": []}),
     ("maintain", "maintain", {"pruned": 0}),
 ]
 

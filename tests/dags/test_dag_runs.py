@@ -171,11 +171,26 @@ def test_a_promotion_within_a_night_leaves_nothing_to_score(
 
 
 def test_a_search_runs_each_trial_and_chooses_among_them(live: Live, steps: dict[str, Mock]) -> None:
-    assert live("studyml_tune", trials=2, seed=7).state == "success"
-    asked = steps["plan_trials"].call_args.kwargs
-    assert (asked["trials"], asked["seed"]) == (2, 7)
+    params = {"strategy": "random", "trials": 2, "seed": 7, "architecture": "lstm", "recipe": "history"}
+    assert live("studyml_tune", **params).state == "success"
+    assert steps["plan_trials"].call_args.kwargs == {**params, "as_of": AS_OF}
     assert sorted(call.kwargs["trial_id"] for call in steps["run_trial"].call_args_list) == [11, 12]
     assert steps["choose_best"].call_args.kwargs["search_id"] == "search_5"
+
+
+def test_a_search_is_by_default_the_guides_grid_on_what_is_deployed(live: Live, steps: dict[str, Mock]) -> None:
+    assert live("studyml_tune").state == "success"
+    assert steps["plan_trials"].call_args.kwargs == {
+        **{"strategy": "grid", "trials": None, "seed": 42, "architecture": None, "recipe": None},
+        "as_of": AS_OF,
+    }
+
+
+def test_a_trial_that_does_not_converge_does_not_fail_the_search(live: Live, steps: dict[str, Mock]) -> None:
+    steps["run_trial"].return_value = {"trial_id": 11, "status": "failed", "validation_mae": None}
+    assert live("studyml_tune").state == "success"
+    steps["choose_best"].assert_called_once()
+    steps["report_failure"].assert_not_called()
 
 
 def test_maintenance(live: Live, steps: dict[str, Mock]) -> None:

@@ -31,12 +31,16 @@ def config() -> Config:
     return found
 
 
-def downgrade(url: str) -> None:
+def move(url: str, *, up: str | None = None, down: str = "base") -> None:
+    """To the revision ``up``, or back to ``down``."""
     engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
     with engine.connect() as connection:
         prepared = config()
         prepared.attributes["connection"] = connection
-        command.downgrade(prepared, "base")
+        if up:
+            command.upgrade(prepared, up)
+        else:
+            command.downgrade(prepared, down)
     engine.dispose()
 
 
@@ -80,7 +84,7 @@ class TestUpgrading:
     def test_down_and_up_again_makes_the_same(self, empty_database_url: str) -> None:
         migrate.upgrade(empty_database_url)
         before = ask(empty_database_url, OBJECTS)
-        downgrade(empty_database_url)
+        move(empty_database_url, down="base")
         left = ask(empty_database_url, "SELECT relname FROM pg_class WHERE relnamespace = 'studyml'::regnamespace")
         assert {name for (name,) in left} == {"alembic_version", "alembic_version_pkc"}
         migrate.upgrade(empty_database_url)
@@ -111,6 +115,109 @@ class TestUpgrading:
     def test_a_server_that_does_not_answer_is_a_sentence(self) -> None:
         with pytest.raises(DatabaseError, match="cannot be reached"):
             migrate.upgrade("postgresql://u:topsecret@127.0.0.1:1/x")
+
+
+NIGHT = "2026-03-01 00:00+00"
+#: What a database at 0001 holds after a night, with another scoring under way; times do not matter here.
+LIVED_AT_0001 = f"""
+INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)
+    VALUES ('v_20260101_000000', 'champion', 'mlp', now(), now(), repeat('0', 64));
+INSERT INTO studyml.scoring_runs (as_of, versions, planned, written, refused, status, started_at)
+    VALUES ('{NIGHT}', '{{v_20260101_000000}}', 1, 1, 0, 'complete', now());
+CREATE TABLE studyml.predictions_1 PARTITION OF studyml.predictions FOR VALUES IN ('{NIGHT}');
+INSERT INTO studyml.predictions
+    VALUES ('{NIGHT}', 7, 1, 1, now(), 'champion', 'v_20260101_000000', true, 2, 1, 3, '{{}}', now());
+CREATE TABLE studyml.predictions_build_9 (LIKE studyml.predictions INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+INSERT INTO studyml.outcomes (session_id, revision, session_date, actual_hours, observed_at, recorded_at)
+    VALUES (7, 1, now(), 2.5, now(), now());
+INSERT INTO studyml.outcome_predictions (session_id, revision, role, as_of, model_version, served, session_date,
+    observed_at, predicted_hours, lower_hours, upper_hours, actual_hours)
+    VALUES (7, 1, 'champion', now(), 'v_20260101_000000', true, now(), now(), 2, 1, 3, 2.5);
+INSERT INTO studyml.monitoring_runs (as_of, scope, verdict, n, rolling_mae, baseline_mae, threshold, window_days,
+    reason, recorded_at) VALUES ('{NIGHT}', 'served', 'healthy', 1, 0.5, 0.99, 1.188, 30, '', now());
+INSERT INTO studyml.tuning_trials (search_id, trial, as_of, parameters, seed, status, validation_mae)
+    VALUES ('s', 1, now(), '{{}}', 1, 'done', 0.9), ('s', 2, now(), '{{}}', 2, 'planned', NULL);
+"""
+#: What readers of 0001 asked for, by names that both revisions have.
+AS_BEFORE = (
+    "SELECT session_id, predicted_hours, lower_hours, upper_hours FROM analytics.study_time_predictions",
+    "SELECT session_id, predicted_hours, lower_hours, upper_hours FROM analytics.prediction_history",
+    "SELECT scope, verdict, n, rolling_mae, coverage, window_days FROM analytics.model_quality_daily",
+    "SELECT session_id, lower_hours, upper_hours, actual_hours, error_hours FROM studyml.outcome_predictions",
+    "SELECT trial, status, validation_mae FROM studyml.tuning_trials ORDER BY trial",
+)
+
+
+class TestFromTheFirstRevisionToTheSecond:
+    @pytest.fixture
+    def lived_url(self, empty_database_url: str) -> str:
+        move(empty_database_url, up="0001")
+        ask(empty_database_url, LIVED_AT_0001)
+        return empty_database_url
+
+    def test_what_a_night_had_written_is_read_as_before_and_the_new_columns_are_empty(self, lived_url: str) -> None:
+        before = [ask(lived_url, query) for query in AS_BEFORE]
+        assert all(before)
+
+        migrate.upgrade(lived_url)
+
+        assert [ask(lived_url, query) for query in AS_BEFORE] == before
+        for view in ("study_time_predictions", "prediction_history"):
+            assert ask(lived_url, f"SELECT lower_hours_90, upper_hours_90 FROM analytics.{view}") == [(None, None)]
+        quality = "SELECT interval_80_coverage, interval_90_coverage FROM analytics.model_quality_daily"
+        assert ask(lived_url, quality) == [(None, None)]
+        assert ask(lived_url, "SELECT DISTINCT attempts, strategy, fold_maes FROM studyml.tuning_trials") == [
+            (0, None, None)
+        ]
+
+    def test_the_night_that_was_being_scored_can_still_be_attached(self, lived_url: str) -> None:
+        migrate.upgrade(lived_url)
+        ask(
+            lived_url,
+            "ALTER TABLE studyml.predictions_build_9 ADD PRIMARY KEY (as_of, session_id, role);"
+            "ALTER TABLE studyml.predictions ATTACH PARTITION studyml.predictions_build_9 FOR VALUES IN ('2026-03-02')",
+        )
+
+    def test_back_again_the_first_revision_has_its_objects_its_grants_and_its_data(self, lived_url: str) -> None:
+        objects, before = ask(lived_url, OBJECTS), [ask(lived_url, query) for query in AS_BEFORE]
+        migrate.upgrade(lived_url)
+        ask(lived_url, "UPDATE studyml.tuning_trials SET status = 'running', attempts = 1 WHERE trial = 2")
+
+        move(lived_url, down="0001")
+
+        assert ask(lived_url, OBJECTS) == objects
+        assert [ask(lived_url, query) for query in AS_BEFORE] == before
+        migrate.upgrade(lived_url)
+        assert [ask(lived_url, query) for query in AS_BEFORE] == before
+
+    def test_going_back_refuses_to_take_a_view_of_somebodys_own_with_it(self, lived_url: str) -> None:
+        migrate.upgrade(lived_url)
+        ask(lived_url, "CREATE VIEW public.mine AS SELECT * FROM analytics.freshness")
+
+        with pytest.raises(psycopg2.errors.DependentObjectsStillExist, match=r"view public\.mine|view mine"):
+            move(lived_url, down="0001")
+
+        assert ask(lived_url, "SELECT version_num FROM studyml.alembic_version") == [(schema.REVISION,)]
+        assert ask(lived_url, "SELECT count(*) FROM analytics.study_time_predictions") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "allowed"),
+    [("status", "running", True), ("status", "lost", False), ("strategy", "random", True), ("strategy", "luck", False)],
+)
+def test_a_trial_runs_in_a_grid_or_a_random_search(shared_url: str, column: str, value: str, allowed: bool) -> None:
+    columns = {"status": "planned", "strategy": "grid"} | {column: value}
+    statement = (
+        "INSERT INTO studyml.tuning_trials (search_id, trial, as_of, parameters, seed, status, strategy, architecture,"
+        f" recipe, fold_maes) VALUES ('x', 1, now(), '{{}}', 1, '{columns['status']}', '{columns['strategy']}', 'mlp',"
+        " 'guide', '{0.9,1.1}')"
+    )
+    if allowed:
+        ask(shared_url, statement)
+        ask(shared_url, "DELETE FROM studyml.tuning_trials")
+    else:
+        with pytest.raises(psycopg2.errors.CheckViolation):
+            ask(shared_url, statement)
 
 
 class TestWithFewRights:

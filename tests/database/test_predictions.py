@@ -65,6 +65,8 @@ def rows(run: ScoringRun, ids: range, hours: float = 1.0) -> bytes:
             "predicted_hours": np.full(len(numbers), hours),
             "lower_hours": None,
             "upper_hours": None,
+            "lower_hours_90": None,
+            "upper_hours_90": None,
             "input_warnings": encode_text_array(["café"]),
             "scored_at": as_of,
         },

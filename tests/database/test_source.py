@@ -1,5 +1,6 @@
 """Reading the study app's tables, which somebody else types, fills and changes."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -61,6 +62,32 @@ def sessions(url: str, timezone: str = "UTC", **arguments):
     known = arguments.pop("known", NOTHING_KNOWN)
     through = arguments.pop("through", SOON)
     return read(url, lambda c: source.read_sessions(c, "app", known, through=through, **arguments), timezone)
+
+
+class TestWhatHistoriesNeed:
+    @pytest.mark.parametrize("many", [1, 10**6], ids=["their range", "in chunks"])
+    def test_the_keys_of_the_sessions_asked_for_are_read_however_many(
+        self, app: str, many: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(source, "_MANY_IDS", many)
+        monkeypatch.setattr(source, "_IDS_AT_ONCE", 2)
+        ask(app, "INSERT INTO app.study_sessions (id, student_id) SELECT g, g * 10 FROM generate_series(1, 20) AS g")
+        wanted = np.array([-4, 3, 5, 7, 11, 12, 99])
+        found = read(app, lambda c: source.read_session_keys(c, "app", wanted))
+        assert found["id"].tolist() == [3, 5, 7, 11, 12]
+        assert found["student_id"].tolist() == [30, 50, 70, 110, 120]
+        assert found["topic_id"].tolist() == [NULL_INTEGER] * 5
+
+    def test_nobodys_keys_are_no_rows(self, app: str) -> None:
+        assert len(read(app, lambda c: source.read_session_keys(c, "app", np.zeros(0, np.int64)))) == 0
+
+    @pytest.mark.parametrize("types", [OURS, DJANGO, SPREADSHEET], ids=["ours", "django", "spreadsheet"])
+    def test_a_subject_has_one_key_however_its_column_is_typed(self, shared_url: str, types: dict[str, str]) -> None:
+        make_tables(shared_url, types)
+        ask(shared_url, "INSERT INTO app.topics (id, subject) VALUES (1, 'Física'), (2, ''), (3, NULL), (4, 'Física')")
+        found = read(shared_url, lambda c: source.read_topics(c, "app", NOTHING_KNOWN))
+        key = int.from_bytes(hashlib.sha256("Física".encode()).digest()[:8], "big", signed=True)
+        assert found["subject_key"].tolist() == [key, 0, 0, key]
 
 
 class TestWhatMayBeInTheRows:

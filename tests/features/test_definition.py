@@ -176,3 +176,19 @@ def test_an_impossible_number_never_stays_in_a_feature(rows: list[dict[str, obje
 
     assert not any(np.isinf(found.frame[name]).any() for name in NUMBERS if name in found.frame.columns)
     assert not (found.frame["avg_focus_duration"] <= 0).any()
+
+
+def test_the_keys_that_a_history_is_found_by_are_kept() -> None:
+    ids = np.array([1, 2])
+    sessions = Frame({"id": ids, "student_id": ids, "topic_id": np.array([2, 9])}, {})
+    rows = assembled([{}, {}]).frame
+    whole = Frame({**rows.columns, **sessions.columns}, rows.vocabularies)
+    topics = Frame({"id": ids, **{name: rows[name] for name in TOPIC_FEATURES}}, {}).with_columns(
+        subject_key=np.array([-7, 2**62])
+    )
+    students = Frame({"id": ids, **{name: rows[name] for name in STUDENT_FEATURES}}, {})
+
+    found = assemble(whole, students, topics).frame
+
+    assert found["subject_key"].tolist() == [2**62, -1]
+    assert found["topic_id"].tolist() == [2, 9]

@@ -85,6 +85,47 @@ def test_an_error_that_is_not_a_number_never_leaves_as_one(settings: Settings) -
     assert rolling(settings)[SERVED] == (2, None)
 
 
+class TestIntervals:
+    """Judged by the interval that the prediction carried."""
+
+    @staticmethod
+    def carry(settings: Settings, session: int, narrow: tuple[float, float], wide: tuple[float, float]) -> None:
+        query(
+            settings,
+            "UPDATE studyml.outcome_predictions SET lower_hours = %s, upper_hours = %s, lower_hours_90 = %s,"
+            " upper_hours_90 = %s WHERE session_id = %s",
+            *narrow,
+            *wide,
+            session,
+        )
+
+    @staticmethod
+    def covered(settings: Settings) -> dict[str, tuple[float | None, float | None]]:
+        with psycopg2.connect(settings.database) as connection:
+            found = rolling_errors(connection, as_of=END, window_days=30)
+        connection.close()
+        return {each.scope: (each.interval_80_coverage, each.interval_90_coverage) for each in found}
+
+    def test_both_ends_belong_to_an_interval_and_each_scope_has_its_own_share(self, settings: Settings) -> None:
+        judged(settings, [(1, END - DAY, 2.0, 2.0), (2, END - DAY, 3.0, 2.0)], observed_at=END, version=EARLIER)
+        judged(settings, [(3, END - DAY, 4.0, 2.0), (4, END - DAY, 0.5, 2.0)], observed_at=END, version=VERSION)
+        for session in (1, 2, 3, 4):
+            self.carry(settings, session, (1.0, 3.0), (0.5, 3.5))
+
+        assert self.covered(settings) == {SERVED: (0.5, 0.75), EARLIER: (1.0, 1.0), VERSION: (0.0, 0.5)}
+
+    def test_predictions_without_an_interval_count_neither_way(self, settings: Settings) -> None:
+        judged(settings, [(1, END - DAY, 2.0, 2.0), (2, END - DAY, 9.0, 2.0)], observed_at=END)
+        query(settings, "UPDATE studyml.outcome_predictions SET lower_hours = 1, upper_hours = 3 WHERE session_id = 1")
+
+        assert self.covered(settings) == {SERVED: (1.0, None), VERSION: (1.0, None)}
+
+    def test_without_any_there_is_no_share(self, settings: Settings) -> None:
+        judged(settings, [(1, END - DAY, 2.0, 2.0)], observed_at=END)
+
+        assert self.covered(settings) == {SERVED: (None, None), VERSION: (None, None)}
+
+
 @pytest.mark.parametrize(
     ("n", "mae", "verdict"),
     [

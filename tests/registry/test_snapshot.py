@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from studyml.errors import ArtifactError
 from studyml.features.definition import derive
 from studyml.features.encoder import fit_encoder
+from studyml.features.history import history_from_log
 from studyml.frame import Frame
 from studyml.registry.snapshot import read_snapshot, remove_snapshots, snapshot_path, write_snapshot
 from studyml.steps.training_data import SNAPSHOT_COLUMNS
@@ -62,7 +63,8 @@ def test_one_changed_value_gives_another_name(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_holds_neither_name_nor_address(tmp_path: Path) -> None:
-    frame = snapshot_frame(simulated_log())
+    log = simulated_log()
+    frame = snapshot_frame(history_from_log(log, log["session_date"].astype(np.int64), sequences=False))
 
     columns = set(pd.read_parquet(snapshot_path(tmp_path, write_snapshot(tmp_path, frame))).columns)
 

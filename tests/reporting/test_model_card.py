@@ -102,6 +102,50 @@ def test_a_network_that_did_not_converge_comes_last_and_is_called_so(tmp_path: P
     assert not any("random split" in line for line in lines)
 
 
+EVALUATION: dict[str, Any] = {
+    "headline": "Its mean absolute error is 1.09 h.",
+    "know": ["Half of its predictions are within 40 minutes."],
+    "weakest": ["subject <img src=x>\n# Physics (30 sessions): MAE 2.00 h"],
+    "diagnosis": [{"sentence": "The validation error rose.", "severity": "warning"}],
+}
+
+
+def test_the_card_says_what_it_is_for_and_what_it_is_not_for(tmp_path: Path) -> None:
+    text = card(tmp_path, NETWORK)
+
+    assert "Not for judging, grading, ranking" in text
+    assert "No name and no e-mail address" in text
+    assert "It uses the students' age: read its error" in text
+    assert "studyml explain --version v_20260301_013000" in text
+    assert "evaluation.html" not in text, "there is none"
+
+
+def test_the_card_of_what_does_not_look_at_students_does_not_say_it_does(tmp_path: Path) -> None:
+    assert "It uses the students'" not in card(tmp_path, FALLBACK)
+
+
+def test_the_card_says_how_it_was_trained(tmp_path: Path) -> None:
+    tried = [{"architecture": "mlp", "recipe": recipe} for recipe in ("guide", "history")]
+    text = card(
+        tmp_path, {**NETWORK, "portfolio": tried, "hyperparameters": {"l2": 0.01, "batch_size": None}, "seed": 7}
+    )
+
+    assert "- Tried: `mlp` × `guide`, `mlp` × `history`;" in text
+    assert "- Trained with: l2 0.01." in text
+    assert "the seed 7" in text
+
+
+def test_an_evaluation_is_told_in_words_and_cannot_break_out_of_its_line(tmp_path: Path) -> None:
+    write_model_card(tmp_path / "model_card.md", NETWORK, EVALUATION)
+    lines = (tmp_path / "model_card.md").read_text(encoding="utf-8").splitlines()
+
+    assert EVALUATION["headline"] in lines
+    assert "- Half of its predictions are within 40 minutes." in lines
+    assert "- Found in its training: The validation error rose." in lines
+    assert "- subject &lt;img src=x> # Physics (30 sessions): MAE 2.00 h" in lines
+    assert any("studyml versions report v_20260301_013000" in line for line in lines)
+
+
 @pytest.mark.parametrize("metadata", [NETWORK, FALLBACK])
 def test_lists_and_tables_are_apart_from_the_text_before_them(tmp_path: Path, metadata: dict[str, Any]) -> None:
     lines = card(tmp_path, metadata).splitlines()

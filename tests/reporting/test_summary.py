@@ -78,6 +78,13 @@ def test_a_night_that_ended_early_is_shown_too() -> None:
     assert text.count("none recorded for this night") == 3
 
 
+def test_how_many_outcomes_were_inside_their_intervals_is_said_where_it_is_known() -> None:
+    known = NIGHT["monitoring"] | {"interval_80_coverage": 0.776, "interval_90_coverage": 0.914}
+    assert "78% in the 80 % one, 91% in the 90 % one: outcomes" in shown(NIGHT | {"monitoring": known})
+    assert "in the 90 % one" not in shown(NIGHT | {"monitoring": known | {"interval_90_coverage": None}})
+    assert "intervals" not in shown(NIGHT)
+
+
 def test_a_fallback_is_named_as_one() -> None:
     fallback = {"version": "v_20260308_000000", "is_fallback": True}
     assert "no network has passed" in shown(NIGHT | {"champion": fallback})

@@ -53,9 +53,11 @@ def test_predictions_of_a_fallback_without_labels_have_no_interval_and_are_marke
     night(simulated, as_of=END, now=NOW, progress=silent)
 
     rows = query(
-        simulated, "SELECT DISTINCT is_fallback, lower_hours, upper_hours FROM analytics.study_time_predictions"
+        simulated,
+        "SELECT DISTINCT is_fallback, lower_hours, upper_hours, lower_hours_90, upper_hours_90"
+        " FROM analytics.study_time_predictions",
     )
-    assert rows == [(True, None, None)]
+    assert rows == [(True, None, None, None, None)]
 
 
 def test_under_50_labels_the_better_naive_predictor_on_all_of_them_is_published(simulated: Settings) -> None:

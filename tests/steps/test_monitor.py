@@ -10,7 +10,8 @@ import pytest
 from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
 from studyml.steps.monitor import monitor
-from tests.conftest import END, NOW
+from studyml.steps.observe import observe
+from tests.conftest import END, FIRST_NIGHT, NOW
 from tests.scoring.world import (
     EARLIER,
     VERSION,
@@ -91,6 +92,7 @@ def test_predictions_that_are_not_numbers_are_an_error_and_valid_json(world: Set
 def test_the_result_says_what_monitor_promises(world: Settings) -> None:
     errors(world, 10, 0.5)
     add_sessions(world, [(session, END - DAY, None) for session in range(40)])
+    query(world, "UPDATE studyml.outcome_predictions SET lower_hours = 0.5, upper_hours = 1.2 + session_id * 0.1")
 
     found = judge(world)
 
@@ -101,12 +103,59 @@ def test_the_result_says_what_monitor_promises(world: Settings) -> None:
         "rolling_rmse": 0.5,
         "n": 10,
         "coverage": 0.25,
+        "interval_80_coverage": 0.8,
+        "interval_90_coverage": None,
         "baseline_mae": 0.99,
         "threshold": pytest.approx(1.188),
         "expected_mae": 0.91,
         "verdict": "healthy",
         "reason": "MAE 0.500 h over 10 outcomes against a threshold of 1.188 h",
     }
+
+
+def test_intervals_that_hold_too_little_are_on_record_and_ring_nobody(world: Settings) -> None:
+    errors(world, 20, GOOD)
+    query(
+        world,
+        "UPDATE studyml.outcome_predictions SET lower_hours = 1, upper_hours = 1.1, lower_hours_90 = 1,"
+        " upper_hours_90 = 1.2",
+    )
+
+    assert judge(world)["verdict"] == "healthy"
+    assert query(
+        world,
+        "SELECT interval_80_coverage, interval_90_coverage FROM analytics.model_quality_daily WHERE scope = 'served'",
+    ) == [(0.0, 0.0)]
+    assert incidents(world) == []
+
+
+def test_outcomes_are_judged_by_the_intervals_that_were_served_for_them(lived: Settings) -> None:
+    observe(lived, as_of=END, now=NOW)
+    (found,) = (each for each in monitor(lived, as_of=END, now=NOW) if each["scope"] == "served")
+    ends = "lower_hours_90, lower_hours, predicted_hours, upper_hours, upper_hours_90"
+    served = dict(
+        query(lived, f"SELECT session_id, ARRAY[{ends}] FROM studyml.predictions WHERE as_of = %s", FIRST_NIGHT)
+    )
+    judged = query(lived, f"SELECT session_id, actual_hours, ARRAY[{ends}] FROM studyml.outcome_predictions")
+
+    assert found["n"] == len(judged) > 20
+    for session, _, around in judged:
+        assert around == served[session]
+        assert around == sorted(around)
+    for name, (lower, upper) in {80: (1, 3), 90: (0, 4)}.items():
+        inside = sum(around[lower] <= actual <= around[upper] for _, actual, around in judged)
+        assert found[f"interval_{name}_coverage"] == pytest.approx(inside / len(judged))
+    assert 0.6 < found["interval_80_coverage"] <= found["interval_90_coverage"]
+
+
+def test_a_correction_keeps_the_intervals_that_were_served(lived: Settings) -> None:
+    observe(lived, as_of=END, now=NOW)
+    query(lived, "UPDATE study_sessions SET actual_duration = 23 WHERE actual_duration IS NOT NULL")
+    observe(lived, as_of=END + DAY, now=NOW + DAY)
+
+    ends = "SELECT lower_hours_90, upper_hours_90 FROM studyml.outcome_predictions"
+    kept = f"{ends} WHERE revision = %s ORDER BY session_id"
+    assert query(lived, kept, 1) == query(lived, kept, 2) != []
 
 
 def test_each_version_is_judged_beside_with_what_was_expected_of_it(world: Settings) -> None:

@@ -24,12 +24,12 @@ DAY = timedelta(days=1)
 # What a night leaves behind, without the moment of writing, and what a night that is run again must not change.
 FACTS = {
     "predictions": "SELECT as_of, session_id, role, model_version, served, predicted_hours, lower_hours, upper_hours,"
-    " input_warnings FROM studyml.predictions ORDER BY 1, 2",
+    " lower_hours_90, upper_hours_90, input_warnings FROM studyml.predictions ORDER BY 1, 2",
     "outcomes": "SELECT session_id, revision, outcome_id, actual_hours, observed_at FROM studyml.outcomes ORDER BY 3",
     "served": "SELECT session_id, revision, role, as_of, model_version, predicted_hours, error_hours"
     " FROM studyml.outcome_predictions ORDER BY 1, 2, 3",
-    "verdicts": "SELECT as_of, scope, verdict, n, rolling_mae, expected_mae, coverage FROM studyml.monitoring_runs"
-    " ORDER BY 1, 2",
+    "verdicts": "SELECT as_of, scope, verdict, n, rolling_mae, expected_mae, coverage, interval_80_coverage,"
+    " interval_90_coverage FROM studyml.monitoring_runs ORDER BY 1, 2",
     "incidents": "SELECT id, kind, status, figures::text FROM studyml.incidents ORDER BY 1",
     "messages": "SELECT event_id, status FROM studyml.deliveries ORDER BY 1",
     "versions": "SELECT version, status FROM studyml.model_versions ORDER BY 1",

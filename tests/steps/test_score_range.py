@@ -25,7 +25,8 @@ def rows(settings: Settings) -> dict[int, tuple[Any, ...]]:
     found = query(
         settings,
         "SELECT session_id, student_id, topic_id, session_date, predicted_hours, lower_hours, upper_hours,"
-        " model_version, input_warnings FROM analytics.study_time_predictions ORDER BY session_id",
+        " model_version, input_warnings, lower_hours_90, upper_hours_90"
+        " FROM analytics.study_time_predictions ORDER BY session_id",
     )
     return {row[0]: row[1:] for row in found}
 

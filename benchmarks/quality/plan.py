@@ -1,0 +1,94 @@
+"""What is measured: which predictors, on which processes and logs, at which sizes, with how many seeds."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from benchmarks.quality.ours import AUTO, GUIDES_NETWORK, NAMES, auto_recipes, name_of
+from benchmarks.quality.peers import PEERS
+from benchmarks.quality.processes import PROCESSES
+
+GUIDE = "guide"
+REAL_LOGS = ("kaist", "toggl_student")
+#: A real log has one size only, its own.
+WHOLE = 0
+SIZES = {GUIDE: (600, 2000, 10_000)}
+OTHER_SIZES = (600, 2000)
+SEEDS = {GUIDE: 10}
+OTHER_SEEDS = {600: 5, 2000: 3, WHOLE: 5}
+#: Two architectures cost ten times as much as the others: they are measured on the guide's process at 600 sessions.
+SLOW, SLOW_SEEDS = ("lstm/*", "attention/*"), 3
+#: Where the default is also scored with values missing.
+GAPS = {(GUIDE, 600), ("categories", 600), ("returning_students", 600), ("missing", 600)}
+GAPS_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a caller asks for; empty means everything."""
+
+    processes: Sequence[str] = ()
+    sizes: Sequence[int] = ()
+    seeds: int | None = None
+    only: Sequence[str] = ()
+    quick: bool = False
+
+    def wants(self, predictor: str) -> bool:
+        """Whether a predictor is among those asked for (names with * and ?)."""
+        return not self.only or any(fnmatchcase(predictor, pattern) for pattern in self.only)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One log and what is to be fitted on it; predictors that are fitted together stand together."""
+
+    process: str
+    size: int
+    seed: int
+    groups: tuple[tuple[str, ...], ...]
+
+    @property
+    def gaps(self) -> bool:
+        """Whether the default is scored with values missing too."""
+        return (self.process, self.size) in GAPS and self.seed < GAPS_SEEDS
+
+    @property
+    def cost(self) -> int:
+        """Roughly, in sessions to learn from."""
+        return (self.size or 1000) + 2000
+
+
+def cases(filters: Filters) -> Iterator[Case]:
+    """The cases, small logs first, so that something can be seen soon."""
+    wanted = [name for name in (*PROCESSES, *REAL_LOGS) if not filters.processes or name in filters.processes]
+    by_size = sorted((size, name) for name in wanted for size in _sizes(name, filters))
+    for size, name in by_size:
+        for seed in range(_seeds(name, size, filters)):
+            yield Case(name, size, seed, tuple(_groups(name, size, seed, filters)))
+
+
+def _sizes(process: str, filters: Filters) -> tuple[int, ...]:
+    if process in REAL_LOGS:
+        return (WHOLE,)
+    sizes = (600,) if filters.quick else SIZES.get(process, OTHER_SIZES)
+    return tuple(size for size in sizes if not filters.sizes or size in filters.sizes)
+
+
+def _seeds(process: str, size: int, filters: Filters) -> int:
+    planned = SEEDS.get(process) or OTHER_SEEDS[size]
+    if filters.quick:
+        planned = 2 if process == GUIDE else 1
+    return planned if filters.seeds is None else filters.seeds
+
+
+def _groups(process: str, size: int, seed: int, filters: Filters) -> Iterator[tuple[str, ...]]:
+    together = (*(name_of(recipe) for recipe in auto_recipes(seed)), AUTO)
+    if any(filters.wants(name) for name in together):
+        yield together
+    for name in NAMES:
+        is_slow = any(fnmatchcase(name, pattern) for pattern in SLOW)
+        affordable = process == GUIDE and size == 600 and seed < SLOW_SEEDS if is_slow else True
+        wanted = filters.wants(name) and (affordable or bool(filters.only))
+        if wanted and name not in together and (not filters.quick or name == GUIDES_NETWORK or filters.only):
+            yield (name,)
+    yield from ((name,) for name in PEERS if filters.wants(name))

@@ -1,0 +1,167 @@
+"""The epochs of a training: Keras's Adam and layers, whole epochs in one TensorFlow graph, early stopping by member."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studyml.model.networks import set_member
+from studyml.model.recipe import Recipe
+
+Matrix = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int, float], None]
+
+#: Rows handed to TensorFlow at a time, and rows at most on which an epoch's losses are measured.
+_CHUNK_ROWS, _MEASURED_ROWS = 65_536, 16_384
+#: An improvement smaller than this is none.
+_LEAST_IMPROVEMENT = 1e-6
+#: A falling learning rate ends at this share of what it began with.
+_LAST_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Rows that train at all [n], and how much each row counts in training and validating a member [n, members]."""
+
+    learn: NDArray[np.bool_]
+    training: Matrix
+    validation: Matrix
+
+
+@dataclass(frozen=True)
+class Lived:
+    """Losses [epochs, members] without dropout, the learning rate of each epoch, and each member's best epoch."""
+
+    losses: Floats
+    validation_losses: Floats
+    rates: list[float]
+    best_epochs: NDArray[np.int64]
+
+
+@dataclass
+class _Watch:
+    """The best validation losses so far, by member and in the mean, and the weights that had them."""
+
+    best: Floats
+    best_epochs: NDArray[np.int64]
+    kept: list[Matrix]
+    best_mean: float = np.inf
+    since_mean: int = 0
+
+    def see(self, epoch: int, losses: Floats, recipe: Recipe, network: Any) -> None:
+        """Take note of an epoch's validation losses [members]."""
+        better = losses < self.best - _LEAST_IMPROVEMENT
+        self.best = np.where(better, losses, self.best)
+        self.best_epochs[better] = epoch
+        if recipe.stop_patience is not None and better.any():
+            current = network.get_weights()
+            for member in np.flatnonzero(better):
+                set_member(recipe, self.kept, current, len(losses), int(member))
+        improved = losses.mean() < self.best_mean - _LEAST_IMPROVEMENT
+        self.best_mean = float(losses.mean()) if improved else self.best_mean
+        self.since_mean = 0 if improved else self.since_mean + 1
+
+
+def run_epochs(
+    network: Any, matrix: Matrix, target: Matrix, weights: Weights, recipe: Recipe, progress: Progress | None
+) -> Lived:
+    """Train ``network`` in place on inputs [n, inputs] and targets [n]; a loss that is no number ends the training.
+
+    With early stopping each member gets back the weights of its own best epoch.
+    """
+    import keras
+
+    random, learning = np.random.default_rng(recipe.seed), np.flatnonzero(weights.learn)
+    batch, epochs = min(recipe.batch_at(len(learning)), len(learning)), recipe.epochs_at(len(learning))
+    optimizer = keras.optimizers.Adam(recipe.learning_rate, clipnorm=recipe.clipnorm)
+    optimizer.build(network.trainable_variables)
+    train, errors = _graphs(network, optimizer, recipe, batch)
+    measured = _sample(random, len(target))
+    members = weights.training.shape[1]
+    watch = _Watch(np.full(members, np.inf), np.zeros(members, np.int64), network.get_weights())
+    losses: list[tuple[Floats, Floats]] = []
+    rates: list[float] = []
+    for epoch in range(epochs):
+        _set_rate(optimizer, recipe, epoch / epochs, watch)
+        rates.append(float(optimizer.learning_rate))
+        for chunk in _chunks(random.permutation(learning), batch):
+            train(matrix[chunk], target[chunk, None], weights.training[chunk])
+        losses.append(_mean_losses(errors(matrix[measured], target[measured, None]).numpy(), weights, measured))
+        if not np.isfinite(losses[-1][1]).all():
+            break
+        watch.see(epoch, losses[-1][1], recipe, network)
+        if progress is not None:
+            progress(epoch + 1, epochs, float(losses[-1][1].mean()))
+        if recipe.stop_patience is not None and (epoch - watch.best_epochs >= recipe.stop_patience).all():
+            break
+    if recipe.stop_patience is not None and np.isfinite(losses[-1][1]).all():
+        network.set_weights(watch.kept)
+    return Lived(
+        np.array([each for each, _ in losses]), np.array([each for _, each in losses]), rates, watch.best_epochs
+    )
+
+
+def _graphs(network: Any, optimizer: Any, recipe: Recipe, batch: int) -> tuple[Any, Any]:
+    """TensorFlow functions: train on some rows in batches, and the loss [n, members] of some rows."""
+    import tensorflow as tf
+
+    loss_of = tf.abs if recipe.loss == "mae" else tf.square
+    variables = network.trainable_variables
+
+    def train(matrix: Any, target: Any, weights: Any) -> None:
+        for step in tf.range(tf.shape(matrix)[0] // batch):
+            part = slice(step * batch, (step + 1) * batch)
+            with tf.GradientTape() as tape:
+                errors = loss_of(network(matrix[part], training=True) - target[part]) * weights[part]
+                # A sum over members: each one's gradient is then that of its own mean loss.
+                loss = tf.reduce_sum(tf.reduce_mean(errors, axis=0))
+                if network.losses:
+                    loss += tf.add_n(network.losses)
+            optimizer.apply(tape.gradient(loss, variables), variables)
+
+    def errors(matrix: Any, target: Any) -> Any:
+        return loss_of(network(matrix, training=False) - target)
+
+    shapes = [
+        tf.TensorSpec((None, network.input_shape[1]), tf.float32),
+        tf.TensorSpec((None, 1), tf.float32),
+        tf.TensorSpec((None, network.output_shape[1]), tf.float32),
+    ]
+    return tf.function(train, input_signature=shapes), tf.function(errors, input_signature=shapes[:2])
+
+
+def _set_rate(optimizer: Any, recipe: Recipe, share: float, watch: _Watch) -> None:
+    """Let the learning rate fall as the recipe says, where ``share`` of the epochs is done."""
+    if recipe.schedule == "cosine":
+        optimizer.learning_rate.assign(recipe.learning_rate * max(_LAST_SHARE, 0.5 * (1 + np.cos(np.pi * share))))
+    elif recipe.schedule == "plateau" and watch.since_mean >= recipe.plateau_patience:
+        lower = float(optimizer.learning_rate) * recipe.plateau_factor
+        optimizer.learning_rate.assign(max(recipe.plateau_minimum_rate, lower))
+        watch.since_mean = 0
+
+
+def _chunks(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:
+    """Shuffled rows in parts of whole batches; the last few wait for another epoch's shuffle."""
+    order = order[: len(order) - len(order) % batch]
+    size = max(1, _CHUNK_ROWS // batch) * batch
+    return [order[at : at + size] for at in range(0, len(order), size)]
+
+
+def _sample(random: np.random.Generator, rows: int) -> NDArray[np.int64]:
+    if rows <= _MEASURED_ROWS:
+        return np.arange(rows)
+    return np.sort(random.choice(rows, _MEASURED_ROWS, replace=False))
+
+
+def _mean_losses(errors: Matrix, weights: Weights, measured: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Mean losses [members] on what trains a member and on what validates it."""
+    training = (weights.training[measured] > 0).astype(np.float32)
+    return _mean(errors, training), _mean(errors, weights.validation[measured])
+
+
+def _mean(errors: Matrix, weights: Matrix) -> Floats:
+    found: Floats = ((errors * weights).sum(axis=0) / np.maximum(weights.sum(axis=0), 1)).astype(np.float64)
+    return found
