@@ -22,6 +22,10 @@ Daily at 01:00 UTC, one night at a time, never for missed days (the newest night
 ## Params
 
 - `as_of`: the UTC instant to live. Empty: the end of the data interval; without an interval the time the run was due.
+- `architecture`: what is trained, should it come to that: `mlp`, `ensemble`, `lstm`, `attention`, or `auto`. Empty: the
+  setting.
+- `recipe`: how: `guide`, `selected`, `history`, or `auto`, a portfolio of which the best is chosen. Empty: the setting.
+- `hyperparameters`: changes to every recipe, instead of the setting's. Empty: the setting.
 
 ## Example
 
@@ -50,7 +54,7 @@ from typing import Any
 from airflow.sdk import CronDataIntervalTimetable, TriggerRule, dag, get_current_context, setup, task
 
 from studyml_airflow.context import resolve_as_of, utc_now
-from studyml_airflow.defaults import as_of_param, dag_arguments
+from studyml_airflow.defaults import as_of_param, dag_arguments, training_params
 from studyml_airflow.retrain_group import announce, retrain_group
 from studyml_airflow.score_group import score_group
 from studyml_airflow.settings import load_settings
@@ -105,7 +109,10 @@ def finish() -> dict[str, Any]:
 @dag(
     dag_id="studyml_nightly",
     schedule=CronDataIntervalTimetable("0 1 * * *", timezone="UTC"),
-    params={"as_of": as_of_param("the end of the data interval, else the time the run was due")},
+    params={
+        "as_of": as_of_param("the end of the data interval, else the time the run was due"),
+        **training_params(),
+    },
     **dag_arguments(__doc__),
 )
 def studyml_nightly() -> None:

@@ -18,10 +18,13 @@ By hand only. Nights and this DAG exclude each other step by step, so both may r
 - `force`: retrain though it is not due. The gates hold all the same.
 - `as_of`: the UTC instant up to which labels count. Empty: the time the run was due. An instant before the newest
   finished night is a replay: nothing is promoted.
+- `architecture`: what is trained: `mlp`, `ensemble`, `lstm`, `attention`, or `auto`. Empty: the setting.
+- `recipe`: how: `guide`, `selected`, `history`, or `auto`, a portfolio of which the best is chosen. Empty: the setting.
+- `hyperparameters`: changes to every recipe, instead of the setting's. Empty: the setting.
 
 ## Example
 
-    airflow dags trigger studyml_retrain --conf '{"reason": "new topics were added", "force": true}'
+    airflow dags trigger studyml_retrain --conf '{"force": true, "recipe": "history", "hyperparameters": {"l2": 0.03}}'
 
 ## When it fails
 
@@ -35,7 +38,7 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from studyml_airflow.context import resolve_as_of, utc_now
-from studyml_airflow.defaults import as_of_param, dag_arguments
+from studyml_airflow.defaults import as_of_param, dag_arguments, training_params
 from studyml_airflow.retrain_group import announce, retrain_group
 from studyml_airflow.settings import load_settings
 
@@ -55,6 +58,7 @@ def observe() -> dict[str, Any]:
         "reason": Param(None, type=["null", "string"], maxLength=500, description="Why, kept with the decision."),
         "force": Param(False, type="boolean", description="Retrain though it is not due; the gates hold all the same."),
         "as_of": as_of_param("the time the run was due"),
+        **training_params(),
     },
     **dag_arguments(__doc__),
 )

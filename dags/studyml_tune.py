@@ -13,7 +13,8 @@ and the gates judge it.
 
 ## When
 
-Weekly, on Saturday at 03:00 UTC, and by hand. Unpaused only where somebody wants it: it costs hours of processor time.
+Weekly, on Saturday at 03:00 UTC, and by hand. Unpaused only where somebody wants it: the whole grid is
+28 trainings.
 
 ## Params
 

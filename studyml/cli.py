@@ -8,7 +8,7 @@ import logging
 import sys
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,10 @@ from studyml.cli_records import alerts_app, versions_app
 from studyml.errors import StudymlError
 from studyml.settings import load_settings
 from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, share, wall_clock
+
+#: What settings.py knows, for the help and the shell's completion.
+Architecture = Literal["auto", "mlp", "ensemble", "lstm", "attention"]
+RecipeName = Literal["auto", "guide", "selected", "history"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -169,18 +173,25 @@ def monitor_command(as_of: AsOf = None, as_json: Json = False) -> None:
 def retrain_command(
     force: Annotated[bool, typer.Option("--force", help="Retrain even if nothing makes it due.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
+    architecture: Annotated[Architecture | None, typer.Option(help="What to train; default: the setting.")] = None,
+    recipe: Annotated[RecipeName | None, typer.Option(help="How to train it; default: the setting.")] = None,
+    hyperparameters: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help='Changes to every recipe, such as {"dropout": 0.4}; default: the setting.'),
+    ] = None,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Observe, then retrain if it is due; the gates decide what serves.
 
-    Example: studyml retrain --force
+    Example: studyml retrain --force --recipe history --hyperparameters '{"l2": 0.03}'
     """
     from studyml.steps.night import retrain
     from studyml.steps.observe import observe
 
     now = wall_clock()
-    settings, moment = load_settings(), parse_as_of(as_of, now)
+    settings = load_settings(architecture=architecture, recipe=recipe, hyperparameters=hyperparameters)
+    moment = parse_as_of(as_of, now)
     observe(settings, as_of=moment, now=now)
     result = retrain(settings, as_of=moment, now=now, progress=say, force=force, reason=reason)
     if as_json:

@@ -133,7 +133,7 @@ def _run_trials(settings: Settings, ids: list[int]) -> None:
         bar = progress.add_task("", total=len(ids))
 
         def tell(line: str) -> None:
-            progress.console.print(line, markup=False, highlight=False)
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         best: float | None = None
         for trial_id in ids:

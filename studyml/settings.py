@@ -170,7 +170,7 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise SettingsError(_sentence(error)) from None
+        raise SettingsError(_sentence(error, given)) from None
 
 
 def _refuse_misspelt(environment: Mapping[str, str]) -> None:
@@ -180,9 +180,11 @@ def _refuse_misspelt(environment: Mapping[str, str]) -> None:
             raise SettingsError(f"{name} is not a setting: did you mean {meant[0]}?")
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, given: Mapping[str, object]) -> str:
     first = error.errors()[0]
-    name = "STUDYML_" + str(first["loc"][0]).upper()
+    field = str(first["loc"][0])
+    # An option of a command, or a param of a DAG, is called what it is called there.
+    name = field if field in given else "STUDYML_" + field.upper()
     if first["type"] == "missing":
         return f"{name} is not set: set it in the environment (see .env.example)."
     message = first["msg"].removeprefix("Value error, ")
@@ -192,5 +194,5 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         message = f"is not a hyperparameter: choose of {', '.join(Hyperparameters.model_fields)}"
     name = " ".join([name, *(str(part) for part in first["loc"][1:])])
-    shown = "" if name.endswith(("_URL", "_URLS")) else f" '{first['input']}'"
+    shown = "" if field.endswith(("_url", "_urls")) else f" '{first['input']}'"
     return f"{name}{shown} is not usable: {message[0].lower() + message[1:]}."

@@ -103,7 +103,7 @@ def _starts(
 ) -> NDArray[np.datetime64]:
     hour = np.array([TIMES_OF_DAY[str(word)] for word in time_of_day])
     minutes = (day * 24 + hour) * 60 + random.integers(0, 60, len(day))
-    return np.datetime64(START.replace(tzinfo=None), "s") + minutes.astype("timedelta64[m]")
+    return np.full(len(day), np.datetime64(START.replace(tzinfo=None), "s")) + minutes.astype("timedelta64[m]")
 
 
 def _with_durations(tables: Mapping[str, Table], kind: Process, random: np.random.Generator) -> Frame:

@@ -150,8 +150,8 @@ def _varying(frame: Frame, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _missing(frame: Frame, name: str) -> NDArray[np.bool_]:
-    values = frame[name]
-    return values < 0 if name in frame.vocabularies else np.isnan(values.astype(np.float64))
+    values = frame[name].astype(np.float64)
+    return values < 0 if name in frame.vocabularies else np.isnan(values)
 
 
 def _table(frame: Frame, names: Sequence[str], *, as_text: bool = False) -> "pandas.DataFrame":
@@ -167,7 +167,7 @@ def _table(frame: Frame, names: Sequence[str], *, as_text: bool = False) -> "pan
         if as_text:
             columns[name] = np.array([*levels, "(missing)"], object)[codes]
         else:
-            columns[name] = pandas.Categorical.from_codes(codes, categories=list(levels))
+            columns[name] = pandas.Categorical.from_codes(codes.tolist(), categories=pandas.Index(list(levels)))
     return pandas.DataFrame(columns)
 
 

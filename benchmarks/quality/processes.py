@@ -34,7 +34,8 @@ class Rows:
         for name in names:
             levels = len(self.frame.vocabularies[name])
             cell, cells = cell * levels + self.frame[name].astype(np.int64), cells * levels
-        return random.normal(0, spread, cells)[cell]
+        effects = random.normal(0, spread, cells)
+        return effects[cell]
 
     def identity(self, random: np.random.Generator, spread: float, *names: str) -> Floats:
         """A normal effect [rows] of whose or what the session is: ``student_id``, ``topic_id`` or both."""

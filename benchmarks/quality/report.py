@@ -53,7 +53,7 @@ def _printed(table: summary.Table) -> Printed:
         words, reference = process.words, f"best possible ({process.oracle})"
     printed = Printed(
         title=f"{label(table)}: {words}",
-        caption=f"{table.training_rows:,} rows to learn from, {table.test_rows:,} later ones to be judged on. Ratio: the"
+        caption=f"{table.training_rows:,} rows to learn from, {table.test_rows:,} later ones to be judged on. Ratio:"
         f" MAE over that of the {reference}, {table.reference:.3f} h on average.",
         title_justify="left",
         caption_justify="left",

@@ -18,6 +18,26 @@ STEP_TIMEOUT = timedelta(minutes=30)
 TRAINING_TIMEOUT = timedelta(hours=3)
 MAINTENANCE_TIMEOUT = timedelta(hours=2)
 
+# What a run may choose for its training. Reading a DAG file imports nothing of studyml, so this is written out here and
+# held against studyml/settings.py and studyml/hyperparameters.py by tests/plugins/test_training_params.py.
+ARCHITECTURES = ("auto", "mlp", "ensemble", "lstm", "attention")
+RECIPES = ("auto", "guide", "selected", "history")
+HYPERPARAMETERS: dict[str, dict[str, Any]] = {
+    "neurons": {"type": "integer", "minimum": 4, "maximum": 4096},
+    "layers": {"type": "integer", "minimum": 1, "maximum": 8},
+    "dropout": {"type": "number", "minimum": 0, "exclusiveMaximum": 0.95},
+    "learning_rate": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+    "schedule": {"type": "string", "enum": ["constant", "cosine", "plateau"]},
+    "epochs": {"type": "integer", "minimum": 1, "maximum": 100_000},
+    "batch_size": {"type": "integer", "minimum": 1, "maximum": 65_536},
+    "stop_patience": {"type": "integer", "minimum": 1},
+    "l2": {"type": "number", "minimum": 0, "maximum": 10},
+    "clipnorm": {"type": "number", "exclusiveMinimum": 0},
+    "initializer": {"type": "string", "enum": ["glorot_uniform", "he_normal"]},
+    "augmentation": {"type": "number", "minimum": 0, "maximum": 10},
+    "outliers": {"type": "string", "enum": ["keep", "remove"]},
+}
+
 AS_OF_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\S+)?$"
 
 
@@ -67,4 +87,30 @@ def as_of_param(meaning: str) -> Param:
         pattern=AS_OF_PATTERN,
         title="as_of",
         description=f"The UTC instant to live, such as 2026-03-01T01:00:00Z. Empty: {meaning}.",
+    )
+
+
+def training_params() -> dict[str, Param]:
+    """Return the DAG params of what is trained; null stands for the setting, and a wrong value is refused at once."""
+    return {
+        "architecture": _choice_param("architecture", ARCHITECTURES, "Network architecture"),
+        "recipe": _choice_param("recipe", RECIPES, "Training recipe"),
+        "hyperparameters": Param(
+            None,
+            type=["null", "object"],
+            properties=HYPERPARAMETERS,
+            additionalProperties=False,
+            title="hyperparameters",
+            description='Changes to every recipe, such as {"dropout": 0.4}; {} for none. Empty: the setting.',
+        ),
+    }
+
+
+def _choice_param(name: str, choices: tuple[str, ...], meaning: str) -> Param:
+    return Param(
+        None,
+        type=["null", "string"],
+        enum=[None, *choices],
+        title=name,
+        description=f"{meaning}: {', '.join(choices[:-1])} or {choices[-1]}. Empty: the setting.",
     )

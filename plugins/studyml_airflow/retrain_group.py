@@ -1,6 +1,7 @@
 """The retrain group, in a night and by hand: check -> train -> evaluate -> publish."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
@@ -9,6 +10,9 @@ from studyml_airflow.assets import CHAMPION
 from studyml_airflow.context import resolve_as_of, utc_now
 from studyml_airflow.defaults import TRAINING_TIMEOUT
 from studyml_airflow.settings import load_settings
+
+if TYPE_CHECKING:
+    from studyml.settings import Settings
 
 
 @task.short_circuit(ignore_downstream_trigger_rules=False)
@@ -21,7 +25,7 @@ def check() -> int | None:
 
     context = get_current_context()
     return check_retraining(
-        load_settings(),
+        _settings(context["params"]),
         as_of=resolve_as_of(context),
         now=utc_now(),
         reason=context["params"].get("reason"),
@@ -35,7 +39,8 @@ def train(retraining_run_id: int) -> str | None:
     """Train a candidate aside and return its version; None where labels are too few and the fallback will do."""
     from studyml.steps.train_candidate import train_candidate
 
-    return train_candidate(load_settings(), retraining_run_id=retraining_run_id, now=utc_now())
+    settings = _settings(get_current_context()["params"])
+    return train_candidate(settings, retraining_run_id=retraining_run_id, now=utc_now())
 
 
 @task(execution_timeout=TRAINING_TIMEOUT)
@@ -43,7 +48,8 @@ def evaluate(retraining_run_id: int) -> bool:
     """Judge the candidate by the gates and return whether it passed."""
     from studyml.steps.evaluate_candidate import evaluate_candidate
 
-    return evaluate_candidate(load_settings(), retraining_run_id=retraining_run_id)
+    settings = _settings(get_current_context()["params"])
+    return evaluate_candidate(settings, retraining_run_id=retraining_run_id)
 
 
 @task
@@ -51,7 +57,8 @@ def publish(retraining_run_id: int) -> dict[str, Any]:
     """Promote, reject or fall back: the decision, and the version that it is about."""
     from studyml.steps.publish_version import publish_version
 
-    return publish_version(load_settings(), retraining_run_id=retraining_run_id, now=utc_now())
+    settings = _settings(get_current_context()["params"])
+    return publish_version(settings, retraining_run_id=retraining_run_id, now=utc_now())
 
 
 @task(outlets=[CHAMPION])
@@ -70,3 +77,11 @@ def retrain_group() -> XComArg:
     decision = publish(retraining_run_id)
     train(retraining_run_id) >> evaluate(retraining_run_id) >> decision
     return decision
+
+
+def _settings(params: Mapping[str, Any]) -> "Settings":
+    """The settings with what the run chose to train: the same in every task of the group, also when one is cleared.
+
+    ``check`` reads them too, so that an impossible choice ends the run before a retraining is opened.
+    """
+    return load_settings(**{name: params.get(name) for name in ("architecture", "recipe", "hyperparameters")})

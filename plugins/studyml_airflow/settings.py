@@ -19,11 +19,14 @@ _CURE = (
 )
 
 
-def load_settings() -> "Settings":
-    """Return the settings of this task; raise SettingsError naming the Connection or variable, and the cure."""
+def load_settings(**overrides: object) -> "Settings":
+    """Return the settings of this task, with ``overrides`` before the environment where they are not None.
+
+    Raises SettingsError naming the Connection, the variable or the override, and the cure.
+    """
     from studyml import settings
 
-    loaded = settings.load_settings(database_url=_database_url())
+    loaded = settings.load_settings(**{**overrides, "database_url": _database_url()})
     _mask_secrets(loaded)
     return loaded
 

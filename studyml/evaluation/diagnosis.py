@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studyml.evaluation.finding import Finding
-from studyml.evaluation.learning_curves import members_of, overfitting, poor_convergence
+from studyml.evaluation.learning_curves import Member, end_of_training, members_of, overfitting, poor_convergence
 from studyml.evaluation.remedies import CONVERGENCE, FEW_ROWS, OUTLIERS, UNDERFITTING, settings_for
 from studyml.evaluation.shift import Shift, compare_parts
 
@@ -27,14 +27,19 @@ FEWEST_ROWS = 100
 ROWS_PER_INPUT = 5
 #: A network whose error out of fold is more than this share of a naive predictor's is no better.
 NO_BETTER = 0.99
+#: ... and neither is one beyond this share whose training error, too, stays above this share of a constant's.
+NOTHING_LEARNED = 0.95
 #: One whose error is beyond this multiple of the median's ended where not even a small network would.
 ASTRAY = 2.0
 #: Standardised inputs have mean 0 and standard deviation 1; beyond these they were not standardised.
 LARGEST_MEAN, LARGEST_DEVIATION, SMALLEST_DEVIATION = 1.0, 3.0, 0.1
 #: The guide's rule for outliers, in interquartile ranges, and Tukey's for those far out.
 OUTLYING, FAR_OUT = 1.5, 3.0
-#: Of normal logs 0.7 % are outlying and none far out: shares from which a network feels them.
-MANY_OUTLYING, MANY_FAR_OUT = 0.03, 0.005
+#: Of normal logarithms 0.7 % are outlying and none far out: shares from which a network feels them.
+MANY_OUTLYING, MANY_FAR_OUT = 0.04, 0.005
+FEWEST_OUTLYING, FEWEST_FAR_OUT = 5, 3
+#: Rows of a group from which its median is its own.
+SMALLEST_GROUP = 15
 #: A shift by less than this share of the older part's hours per estimate, or less sure than this, is not reported.
 SMALLEST_SHIFT = 0.1
 SUREST_Z = 4.0
@@ -71,15 +76,15 @@ class Evidence:
 
 def diagnose(curves: Mapping[str, Any], evidence: Evidence) -> tuple[Finding, ...]:
     """Every fault that the curves (``learning_curves.json``) and the rows show, warnings first; often none."""
-    members = members_of(curves, squared=evidence.squared)
+    members, constant = members_of(curves, squared=evidence.squared), _constant_error(evidence)
     overfits = overfitting(members, evidence.hyperparameters)
-    converges_badly = poor_convergence(members, _constant_error(evidence), evidence.hyperparameters) or (
+    converges_badly = poor_convergence(members, constant, evidence.hyperparameters) or (
         None if overfits else _astray(evidence)
     )
     found = [
         overfits,
         converges_badly,
-        None if overfits or converges_badly else _underfitting(evidence),
+        None if overfits or converges_badly else _underfitting(evidence, members, constant),
         _too_few_rows(evidence),
         _unscaled_features(evidence),
         _constant_features(evidence),
@@ -120,17 +125,20 @@ def _astray(evidence: Evidence) -> Finding | None:
     return Finding("poor_convergence", "warning", sentence, settings_for(CONVERGENCE, evidence.hyperparameters))
 
 
-def _underfitting(evidence: Evidence) -> Finding | None:
+def _underfitting(evidence: Evidence, members: Sequence[Member], constant: float) -> Finding | None:
     pairs = {name: _errors(evidence, name) for name in evidence.naive}
     pairs = {name: pair for name, pair in pairs.items() if np.isfinite(pair).all()}
     if not pairs:
         return None
     best, (ours, theirs) = min(pairs.items(), key=lambda item: item[1][1] / max(item[1][0], 1e-12))
-    if ours < NO_BETTER * theirs:
+    learned = [end_of_training(each) / constant for each in members]
+    left = float(np.median(learned)) if learned else 0.0
+    if ours < (NO_BETTER if left < NOTHING_LEARNED else NOTHING_LEARNED) * theirs:
         return None
     sentence = (
         f"Training and validation error stay high: out of fold the network is off by {ours:.2f} h, the {best} by"
-        f" {theirs:.2f} h. Either it is too small or too tightly bound, or these features say nothing about a duration."
+        f" {theirs:.2f} h, and on its own rows its error ended at {left:.0%} of a constant's. Either it is too small or"
+        " too tightly bound, or these features say nothing about a duration."
     )
     return Finding("underfitting", "warning", sentence, settings_for(UNDERFITTING, evidence.hyperparameters))
 
@@ -195,27 +203,48 @@ def outlying(values: Floats, ranges: float) -> Mask:
     return outside
 
 
+def _felt(values: Floats) -> bool:
+    """Whether more of the values are outlying, or far out, than chance and a long tail would have."""
+    out, far = outlying(values, OUTLYING), outlying(values, FAR_OUT)
+    many = out.sum() >= FEWEST_OUTLYING and out.mean() >= MANY_OUTLYING
+    return bool(many or (far.sum() >= FEWEST_FAR_OUT and far.mean() >= MANY_FAR_OUT))
+
+
 def _outliers(evidence: Evidence) -> Finding | None:
     actual = evidence.actual
     if len(actual) < 4:
         return None
-    logs = np.log(actual)
-    hours, log_hours, far = outlying(actual, OUTLYING), outlying(logs, OUTLYING), outlying(logs, FAR_OUT)
-    if not hours.any() and not log_hours.any():
+    logs, known = np.log(actual), np.isfinite(evidence.estimate) & (evidence.estimate > 0)
+    scales = {"the scale of hours": actual, "that of their logarithm": logs}
+    # A timer that ran on may be no longer than a long session, but much longer than its estimate.
+    beside = _beside_usual(logs[known] - np.log(evidence.estimate[known]), evidence.groups[known])
+    if 2 * len(beside) >= len(actual):
+        scales["that of hours over estimate beside the student's usual"] = beside
+    masks = {name: outlying(values, OUTLYING) for name, values in scales.items()}
+    if not any(mask.any() for mask in masks.values()):
         return None
-    felt = log_hours.mean() >= MANY_OUTLYING or far.mean() >= MANY_FAR_OUT
-    severe = bool(felt and int(log_hours.sum()) >= 3)
-    longest = float(actual[hours | log_hours].max())
+    severe = any(_felt(values) for values in scales.values() if values is not actual)
+    counts = ", ".join(f"{int(mask.sum())} ({mask.mean():.1%}) on {name}" for name, mask in masks.items())
     sentence = (
-        f"{int(hours.sum())} of {len(actual)} durations ({hours.mean():.1%}) are outliers by the guide's rule (1.5"
-        f" interquartile ranges) on the scale of hours, {int(log_hours.sum())} ({log_hours.mean():.1%}) on that of"
-        f" their logarithm, {int(far.sum())} of them beyond 3 ranges; the longest has {longest:.2f} h."
+        f"Outliers by the guide's rule (1.5 interquartile ranges) among {len(actual)} durations: {counts}; the longest"
+        f" duration is {float(actual.max()):.2f} h."
     )
-    remedies = (
-        *settings_for(OUTLIERS, evidence.hyperparameters),
-        "look at these sessions: a timer that ran on is a wrong label, a long session is not",
-    )
-    return Finding("outliers", "warning" if severe else "information", sentence, remedies if severe else ())
+    if not severe:
+        return Finding("outliers", "information", sentence)
+    look = "look at these sessions: a timer that ran on is a wrong label, a long session is not"
+    # What is removed is what is outlying on the scale of logarithms.
+    removed = settings_for(OUTLIERS, evidence.hyperparameters) if masks["that of their logarithm"].any() else ()
+    return Finding("outliers", "warning", sentence, (look, *removed))
+
+
+def _beside_usual(values: Floats, groups: Integers) -> Floats:
+    """Values less the median of their group, of the rows in large groups: so one slow student is no outlier."""
+    numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    ordered = values[np.lexsort((values, numbers))]
+    first = np.cumsum(counts) - counts
+    medians = (ordered[first + (counts - 1) // 2] + ordered[first + counts // 2]) / 2
+    beside: Floats = (values - medians[numbers])[counts[numbers] >= SMALLEST_GROUP]
+    return beside
 
 
 def _target_shift(evidence: Evidence) -> Finding | None:

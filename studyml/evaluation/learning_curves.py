@@ -28,8 +28,9 @@ FELL = 0.95
 #: Poor convergence: an error that ends above this share of its first value did not decrease; where it is no more than
 #: a constant's, that is underfitting.
 UNDECREASED = 0.98
-#: ... that changes by this share from one epoch to the next in the second half oscillates ...
-OSCILLATING = 0.08
+#: ... that turns back and forth by this share between epochs in validation, and comes back in training to so many times
+#: its lowest (in one of ten epochs of the second half), oscillates ...
+OSCILLATING, ABOVE_LOWEST = 0.035, 1.5
 #: ... that is ever so many times a constant's, and ends no lower than this share of it, was thrown off ...
 THROWN, RECOVERED = 3.0, 0.9
 #: ... and one that falls by this share over the last tenth of the epochs was still falling.
@@ -155,11 +156,23 @@ def _flat_words(shown: Sequence[Member], _: float) -> str:
 
 
 def _oscillates(member: Member, _: float) -> bool:
-    return len(member.training) >= 4 * SMOOTHED and _swing(member.training) >= OSCILLATING
+    if len(member.training) < 4 * SMOOTHED:
+        return False
+    return _swing(member.validation) >= OSCILLATING and _comeback(member.training) >= ABOVE_LOWEST
 
 
 def _oscillating_words(shown: Sequence[Member], _: float) -> str:
-    return f"the error oscillates (by {_middle([_swing(each.training) for each in shown]):.0%} from epoch to epoch)"
+    swing = _middle([_swing(each.validation) for each in shown])
+    above = _middle([_comeback(each.training) for each in shown])
+    return (
+        f"the error oscillates (by {swing:.0%} from epoch to epoch in validation; in training it comes back to"
+        f" {above:.1f} times its lowest)"
+    )
+
+
+def _comeback(errors: Floats) -> float:
+    late = errors[len(errors) // 2 :]
+    return float(np.quantile(late, 0.9) / max(float(errors.min()), 1e-12))
 
 
 def _still_falls(member: Member, _: float) -> bool:
@@ -191,6 +204,11 @@ def _noise(errors: Floats) -> float:
     """Standard deviation of one epoch's error around its trend, from the steps between epochs (robust)."""
     steps = np.abs(np.diff(errors[len(errors) // 2 :]))
     return float(1.4826 * np.median(steps) / np.sqrt(2)) if len(steps) else 0.0
+
+
+def end_of_training(member: Member) -> float:
+    """The training error at the end, in the unit of the curves."""
+    return _end(member.training)
 
 
 def _end(errors: Floats) -> float:

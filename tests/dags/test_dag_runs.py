@@ -133,6 +133,36 @@ def test_retraining_by_hand_hands_its_params_on(live: Live, steps: dict[str, Moc
     assert champion_events(lived.run_id) == [{"version": "v_20260301_010000"}]
 
 
+RETRAINING = ("check_retraining", "train_candidate", "evaluate_candidate", "publish_version")
+
+
+@pytest.mark.parametrize("dag_id", ["studyml_nightly", "studyml_retrain"])
+def test_what_a_run_chooses_to_train_reaches_every_step_of_the_retraining(
+    dag_id: str, live: Live, steps: dict[str, Mock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDYML_ARCHITECTURE", "mlp")
+    monkeypatch.setenv("STUDYML_HYPERPARAMETERS", '{"neurons": 64}')
+    chosen = {"architecture": "lstm", "recipe": "history", "hyperparameters": {"dropout": 0.4, "epochs": 5}}
+    assert live(dag_id, **chosen).state == "success"
+    for step in RETRAINING:
+        settings = steps[step].call_args.args[0]
+        assert (settings.architecture, settings.recipe) == ("lstm", "history")
+        assert settings.hyperparameters.model_dump(exclude_none=True) == {"dropout": 0.4, "epochs": 5}
+
+
+@pytest.mark.parametrize("dag_id", ["studyml_nightly", "studyml_retrain"])
+def test_a_run_that_chooses_nothing_trains_what_is_set(
+    dag_id: str, live: Live, steps: dict[str, Mock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDYML_ARCHITECTURE", "attention")
+    monkeypatch.setenv("STUDYML_HYPERPARAMETERS", '{"neurons": 64}')
+    assert live(dag_id, architecture=None).state == "success"
+    for step in RETRAINING:
+        settings = steps[step].call_args.args[0]
+        assert (settings.architecture, settings.recipe) == ("attention", "auto")
+        assert settings.hyperparameters.neurons == 64
+
+
 def test_retraining_by_hand_that_fails_is_a_failed_run(live: Live, steps: dict[str, Mock]) -> None:
     steps["train_candidate"].side_effect = TrainingError(SENTENCE)
     assert live("studyml_retrain").state == "failed"

@@ -13,6 +13,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
 
 from studyml_airflow.defaults import RetryWhatTimeMends, as_of_param
 from studyml_airflow.notifier import FailureNotifier
@@ -82,6 +83,25 @@ def test_the_param_as_of_accepts(as_of: str | None) -> None:
 def test_the_param_as_of_refuses(as_of: object) -> None:
     with pytest.raises(ParamValidationError):
         as_of_param("now").resolve(as_of)
+
+
+@pytest.mark.parametrize("dag_id", ["studyml_nightly", "studyml_retrain"])
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"architecture": "transformer"}, "architecture.*'transformer' is not one of .*'lstm'"),
+        ({"recipe": "own"}, "recipe.*'own' is not one of .*'history'"),
+        ({"hyperparameters": {"dropout": 2}}, "hyperparameters.*2 is greater than or equal to the maximum of 0.95"),
+    ],
+)
+def test_a_wrong_choice_is_refused_when_a_run_is_asked_for(
+    dag_id: str, wrong: dict[str, object], rule: str, dag_bag: DagBag
+) -> None:
+    """As the API server does, which holds the DAG as it was stored, and answers 400 with this sentence."""
+    stored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag_bag.dags[dag_id]))
+    stored.params.deep_merge({"hyperparameters": {"l2": 0.01}}).validate()
+    with pytest.raises(ParamValidationError, match=re.compile(rule, re.DOTALL)):
+        stored.params.deep_merge(wrong).validate()
 
 
 def imports_at_module_level(path: Path) -> set[str]:

@@ -1,5 +1,6 @@
 """Bad data is recognised and named with figures; good data is not. Trainings are in test_learning_curves.py."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -139,9 +140,32 @@ class TestOutliers:
         assert out is not None
         assert out.severity == "warning"
         hours, logs = outlying(actual, 1.5), outlying(np.log(actual), 1.5)
-        assert f"{hours.sum()} of 600 durations ({hours.mean():.1%}) are outliers by the guide's rule" in out.sentence
+        assert f"among 600 durations: {hours.sum()} ({hours.mean():.1%}) on the scale of hours" in out.sentence
         assert f"{logs.sum()} ({logs.mean():.1%}) on that of their logarithm" in out.sentence
-        assert out.remedies[0].endswith('STUDYML_HYPERPARAMETERS=\'{"outliers": "remove"}\'')
+        assert out.remedies[1].endswith('STUDYML_HYPERPARAMETERS=\'{"outliers": "remove"}\'')
+
+    def test_timers_are_seen_beside_their_estimates_where_long_sessions_are_usual(self) -> None:
+        random = np.random.default_rng(1)
+        estimate = np.exp(random.normal(1, 0.8, 600))
+        actual = estimate * np.exp(random.normal(0, 0.2, 600))
+        actual[::20] *= 4
+        given = replace(evidence(), actual=actual, estimate=estimate)
+        out = found("outliers", given)
+
+        assert out is not None
+        assert out.severity == "warning"
+        assert re.search(r"3\d \([56]\.\d%\) on that of hours over estimate beside the student's usual", out.sentence)
+        without = found("outliers", replace(given, estimate=np.full(600, np.nan)))
+        assert without is not None
+        assert without.severity == "information"
+
+    def test_a_student_who_takes_ten_times_as_long_as_others_is_no_outlier(self) -> None:
+        whole = evidence()
+        actual = np.where(whole.groups == 3, whole.actual * 10, whole.actual)
+        out = found("outliers", replace(whole, actual=actual))
+
+        assert out is not None
+        assert re.search(r"[0-9] \([01]\.\d%\) on that of hours over estimate beside", out.sentence)
 
     def test_a_long_tail_in_hours_alone_is_only_information(self) -> None:
         out = found("outliers", evidence())
@@ -150,9 +174,9 @@ class TestOutliers:
         assert out.severity == "information"
 
     def test_even_durations_have_none(self) -> None:
-        given = replace(evidence(), actual=np.random.default_rng(1).uniform(2, 4, 600))
+        hours = np.random.default_rng(1).uniform(2, 4, 600)
 
-        assert found("outliers", given) is None
+        assert found("outliers", replace(evidence(), actual=hours, estimate=np.full(600, 3.0))) is None
 
 
 class TestTargetShift:

@@ -13,18 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from studyml.model import network
+from studyml.model import training
 from studyml.model.naive_network import save_linear
+from studyml.model.networks import Layout
+from studyml.model.recipe import Recipe
 from studyml.registry import bundle
 from studyml.settings import load_settings
-from studyml.steps import evaluate_candidate, publish_version, train_candidate
+from studyml.steps import build_candidate, describe_candidate, evaluate_candidate, publish_version, train_candidate
 from tests.conftest import NOW
 
 #: Where each point is: the step that reaches it, the module, and the function at whose call the process dies.
 POINTS: dict[str, tuple[str, ModuleType, str]] = {
-    "reserved": ("train", train_candidate, "_build"),
-    "building": ("train", train_candidate, "write_holdout"),
+    "reserved": ("train", train_candidate, "build_candidate"),
+    "building": ("train", build_candidate, "write_holdout"),
+    "describing the build": ("train", build_candidate, "write_json"),
     "built": ("train", train_candidate, "_record"),
+    "reporting": ("evaluate", describe_candidate, "write_evaluation"),
     "judging": ("evaluate", evaluate_candidate, "write_json"),
     "judged": ("evaluate", evaluate_candidate, "_store"),
     "publishing": ("publish", publish_version, "publish"),
@@ -57,15 +61,20 @@ def at_second_call(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def without_tensorflow() -> None:
     """A training that takes no time and always says HOURS, through the same files."""
-    history = {"loss": [1.0], "mae": [1.0], "val_loss": [1.0], "val_mae": [1.0]}
+    curve = {"loss": [1.0], "val_loss": [1.0], "best_epoch": 1}
 
-    def save(trained: network.Trained, folder: Path) -> None:
+    def train(rows: training.Rows, recipe: Recipe, layout: Layout, _: Any = None) -> training.Trained:
+        curves = {"members": [{"member": "fold 1", **curve}], "learning_rate": [0.001]}
+        return training.Trained(layout.inputs, np.full(len(rows.hours), HOURS), curves, 1)
+
+    def save(trained: training.Trained, folder: Path) -> None:
         (folder / "model.keras").write_bytes(b"stands in for a network")
         save_linear(folder, [0.0] * trained.network, HOURS)
 
-    network.train = lambda matrix, *_, **__: network.Trained(matrix.shape[1], history)  # type: ignore[assignment]
-    network.predict = lambda _, matrix: np.full(len(matrix), HOURS)  # type: ignore[assignment]
-    network.save = save
+    training.train = train
+    training.predict = lambda _, matrix: np.full(len(matrix), HOURS)
+    build_candidate.save = save
+    build_candidate.first_kernel = lambda _: None
 
 
 def main(step: str, run_id: str, point: str, database_url: str, artifact_root: str) -> None:

@@ -1,6 +1,7 @@
 """What the tests of retraining share: SQL in one line, a quick retraining, and networks made to fail."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from studyml.database.connection import connect
-from studyml.model import network
+from studyml.model import training
+from studyml.model.networks import Layout, Target, serving_network
 from studyml.model.recipe import Recipe
 from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
@@ -74,17 +76,34 @@ def make_noise(settings: Settings, seed: int = 0) -> None:
     )
 
 
+def constant(hours: float, recipe: Recipe, layout: Layout) -> Any:
+    """A small network of the recipe's architecture that always says the given hours."""
+    small = replace(recipe, layers=(4,), dropouts=(0.0,), target="hours")
+    built = serving_network(small, layout, Target(False), 1)
+    weights = [np.zeros_like(each) for each in built.get_weights()]
+    weights[-1][...] = hours
+    built.set_weights(weights)
+    built(np.zeros((1, layout.inputs), np.float32))  # Keras exports only what was called
+    return built
+
+
+def trained_to_say(hours: float, rows: training.Rows, recipe: Recipe, layout: Layout) -> training.Trained:
+    """What a training returns, without the training: a network that always says the given hours."""
+    curve = {"loss": [1.0], "val_loss": [1.0], "best_epoch": 1}
+    members = [{"member": f"fold {fold + 1}", **curve} for fold in range(int(rows.folds.max()) + 1)]
+    out_of_fold = np.full(len(rows.hours), hours)
+    curves = {"members": members, "learning_rate": [0.001]}
+    return training.Trained(constant(hours, recipe, layout), out_of_fold, curves, 1)
+
+
 @pytest.fixture
 def constant_network(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Make every training return, at once, a network that always says the given hours."""
 
-    def replace(hours: float) -> None:
-        def train(matrix: Any, labels: Any, recipe: Recipe, progress: Any = None) -> network.Trained:
-            built = network.build_network(matrix.shape[1], recipe)
-            built.set_weights([np.zeros_like(each) for each in built.get_weights()])
-            built.layers[-1].bias.assign([hours])
-            return network.Trained(built, {"loss": [1.0], "mae": [1.0], "val_loss": [1.0], "val_mae": [1.0]})
+    def always(hours: float) -> None:
+        def train(rows: training.Rows, recipe: Recipe, layout: Layout, _: Any = None) -> training.Trained:
+            return trained_to_say(hours, rows, recipe, layout)
 
-        monkeypatch.setattr(network, "train", train)
+        monkeypatch.setattr(training, "train", train)
 
-    return replace
+    return always

@@ -10,9 +10,10 @@ import pytest
 
 from studyml.errors import ArtifactError
 from studyml.evaluation.holdout import FILE, read_holdout
-from studyml.model import network
+from studyml.model.training import Trained
 from studyml.registry.bundle import build_folder, publish
 from studyml.settings import Settings
+from studyml.steps import build_candidate
 from studyml.steps.evaluate_candidate import evaluate_candidate
 from studyml.steps.train_candidate import train_candidate
 from tests.conftest import END, NOW
@@ -101,16 +102,15 @@ def test_an_export_that_differs_from_keras_fails_the_gate(
     simulated: Settings, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     constant_network(3.0)
-    save = network.save
+    save = build_candidate.save
 
-    def differing(trained: network.Trained, folder: Path) -> None:
-        trained.network.layers[-1].bias.assign([3.001])
+    def differing(trained: Trained, folder: Path) -> None:
+        *others, bias = trained.network.get_weights()
+        trained.network.set_weights([*others, bias + 0.001])
         save(trained, folder)
-        trained.network.layers[-1].bias.assign([3.0])
+        trained.network.set_weights([*others, bias])
 
-    monkeypatch.setattr(network, "save", differing)
-    predict = network.predict
-    monkeypatch.setattr(network, "predict", lambda trained, matrix: np.full(len(predict(trained, matrix)), 3.0))
+    monkeypatch.setattr(build_candidate, "save", differing)
     run_id, folder = candidate(simulated)
 
     assert evaluate_candidate(simulated, retraining_run_id=run_id) is False

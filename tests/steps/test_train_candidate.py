@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 from studyml.errors import ArtifactError, SourceError
 from studyml.evaluation.holdout import FILE, read_holdout
 from studyml.features.encoder import Encoder
-from studyml.model import network
+from studyml.hyperparameters import Hyperparameters
+from studyml.model import training
+from studyml.model.networks import Layout
 from studyml.model.recipe import Recipe
 from studyml.registry.bundle import build_folder
 from studyml.registry.snapshot import read_snapshot
 from studyml.settings import Settings
+from studyml.steps import build_candidate
 from studyml.steps import train_candidate as module
 from studyml.steps.evaluate_candidate import evaluate_candidate
 from studyml.steps.publish_version import publish_version
@@ -25,12 +29,12 @@ from tests.conftest import NOW
 from tests.steps.retraining import champions, constant_network, keep_labels, last_run, opened, query
 
 __all__ = ["constant_network"]
-QUICK = {"epochs": 2}
+QUICK = {"architecture": "mlp", "recipe": "guide", "hyperparameters": Hyperparameters(epochs=2)}
 
 
 @pytest.fixture
 def quick(simulated: Settings) -> Settings:
-    """The simulated log, with trainings of two epochs."""
+    """The simulated log, with trainings of the guide's network for two epochs."""
     return simulated.model_copy(update=QUICK)
 
 
@@ -60,6 +64,10 @@ def test_a_version_has_every_file_of_the_design_and_says_what_it_is(lived: Setti
         "encoders.joblib",
         "metadata.json",
         "holdout.csv",
+        "out_of_fold.csv",
+        "learning_curves.json",
+        "evaluation.json",
+        "evaluation.html",
         "learning_curves.png",
         "predicted_actual.png",
         "residuals.png",
@@ -74,7 +82,8 @@ def test_a_version_has_every_file_of_the_design_and_says_what_it_is(lived: Setti
     assert said["holdout_samples"] == round(labels * 0.2)
     assert set(said["baselines"]) == {"median", "estimate", "log_linear"}  # type: ignore[call-overload]
     assert {"tensorflow", "keras", "onnxruntime", "numpy", "studyml"} <= set(said["libraries"])  # type: ignore[call-overload]
-    assert said["features_dropped"] == {"breaks_taken": "never known before a session"}
+    assert said["features_dropped"]["breaks_taken"] == "never known before a session"  # type: ignore[index]
+    assert {name.partition("=")[0] for name in said["features"]}.isdisjoint(said["features_dropped"])  # type: ignore[attr-defined, call-overload]
     assert said["mae"] > 0  # type: ignore[operator]
     assert said["rmse"] >= said["mae"]  # type: ignore[operator]
     assert said["metrics"]["random_split_mae"] > 0  # type: ignore[index]
@@ -206,12 +215,12 @@ def test_refused_rows_are_quarantined_with_their_reason(
 def test_a_training_that_blows_up_is_a_candidate_with_numbers_that_are_not_finite(
     quick: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = network.train
+    train = training.train
 
-    def blown_up(matrix: np.ndarray, hours: np.ndarray, recipe: Recipe, progress: object = None) -> network.Trained:
-        return train(matrix, np.full_like(hours, np.nan), recipe)
+    def blown_up(rows: training.Rows, recipe: Recipe, layout: Layout, _: object = None) -> training.Trained:
+        return train(replace(rows, hours=np.full_like(rows.hours, np.nan)), recipe, layout)
 
-    monkeypatch.setattr(network, "train", blown_up)
+    monkeypatch.setattr(training, "train", blown_up)
 
     folder = trained(quick)
 
@@ -267,7 +276,7 @@ def test_a_disk_that_fills_up_fails_the_run_with_a_sentence_and_a_retry_succeeds
 
     run_id = opened(quick)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_holdout", full)
+        patch.setattr(build_candidate, "write_holdout", full)
         with pytest.raises(ArtifactError, match=r"No space left on device.*free space"):
             train_candidate(quick, retraining_run_id=run_id, now=NOW)
     assert last_run(quick)["decision"] == "failed"
@@ -293,9 +302,9 @@ def test_no_transaction_stays_open_while_a_network_trains(
 ) -> None:
     constant_network(3.0)
     found: list[str] = []
-    train = network.train
+    train = training.train
 
-    def watched(*given: Any) -> network.Trained:
+    def watched(*given: Any) -> training.Trained:
         states = query(
             quick,
             "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -304,7 +313,7 @@ def test_no_transaction_stays_open_while_a_network_trains(
         found.extend(state for (state,) in states)
         return train(*given)
 
-    monkeypatch.setattr(network, "train", watched)
+    monkeypatch.setattr(training, "train", watched)
     run_id = opened(quick)
     for _ in range(2):  # the second time the version is reserved already
         train_candidate(quick, retraining_run_id=run_id, now=NOW)

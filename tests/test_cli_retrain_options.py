@@ -1,0 +1,118 @@
+"""What ``studyml retrain`` is told to train: options stand before the settings, and a wrong one is named."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+
+from studyml import cli
+from studyml.model.recipe import ARCHITECTURES, RECIPES
+from studyml.settings import Settings
+from tests.conftest import END, NOW
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run ``studyml retrain`` in this process as the shell would; (exit status, stdout, stderr)."""
+    monkeypatch.setattr(cli, "wall_clock", lambda: NOW)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["studyml", "retrain", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return int(caught.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address where nobody answers: a wrong option must be noticed before it is used."""
+    monkeypatch.setenv("STUDYML_DATABASE_URL", "postgresql://studyml:not-used@127.0.0.1:1/studyml")
+
+
+def test_the_choices_are_all_there_are() -> None:
+    assert get_args(cli.Architecture) == ("auto", *ARCHITECTURES)
+    assert get_args(cli.RecipeName) == ("auto", *RECIPES)
+
+
+def network(settings: Settings) -> dict[str, Any]:
+    """The metadata of the one network that was trained; too weak to be promoted, it was published all the same."""
+    every = [json.loads(path.read_text()) for path in settings.artifact_root.glob("v_*/metadata.json")]
+    [found] = [each for each in every if not each["is_fallback"]]
+    return dict(found)
+
+
+def test_the_options_decide_what_is_trained(run: Run, simulated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDYML_DATABASE_URL", simulated.database)
+    monkeypatch.setenv("STUDYML_ARTIFACT_ROOT", str(simulated.artifact_root))
+    monkeypatch.setenv("STUDYML_RECIPE", "history")
+    monkeypatch.setenv("STUDYML_HYPERPARAMETERS", '{"dropout": 0.3}')
+    chosen = ("--architecture", "mlp", "--recipe", "guide", "--hyperparameters", '{"neurons": 16, "epochs": 3}')
+    status, _, _ = run(*chosen, "--as-of", END.isoformat(), "--json")
+    assert status == 0
+    metadata = network(simulated)
+    assert (metadata["architecture"], metadata["recipe"]) == ("mlp", "guide")
+    assert metadata["hyperparameters"]["layers"] == [16, 8, 4, 4]
+    assert metadata["hyperparameters"]["epochs"] == 3
+    # The option stands in place of the setting, it is not added to it.
+    assert metadata["hyperparameters"]["dropouts"] == [0.3, 0.2, 0.2, 0.0]
+    assert [each["recipe"] for each in metadata["portfolio"]] == ["guide"]
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--architecture", "transformer", "'transformer' is not one of 'auto', 'mlp', 'ensemble', 'lstm', 'attention'"),
+        ("--recipe", "own", "'own' is not one of 'auto', 'guide', 'selected', 'history'"),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_wrong_usage(run: Run, option: str, value: str, words: str) -> None:
+    status, out, err = run(option, value)
+    assert status == 2
+    assert out == ""
+    assert option in err
+    assert words in err
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (
+            "dropout=0.4",
+            "hyperparameters 'dropout=0.4' is not usable: must be a JSON object such as {\"dropout\": 0.4}.",
+        ),
+        ("[1]", "hyperparameters '[1]' is not usable: must be a JSON object such as {\"dropout\": 0.4}."),
+        ("", "hyperparameters '' is not usable: must be a JSON object such as {\"dropout\": 0.4}."),
+        ('{"dropout": 2}', "hyperparameters dropout '2' is not usable: input should be less than 0.95."),
+        (
+            '{"dropuot": 0.4}',
+            "hyperparameters dropuot '0.4' is not usable: is not a hyperparameter: choose of neurons, ",
+        ),
+        ('{"epochs": NaN}', "hyperparameters epochs 'nan' is not usable: "),
+    ],
+)
+def test_hyperparameters_that_are_none_are_one_sentence(run: Run, value: str, sentence: str) -> None:
+    status, out, err = run("--hyperparameters", value)
+    assert (status, out) == (1, "")
+    [line] = err.strip().splitlines()
+    assert line.startswith(f"error: {sentence}")
+    assert line.endswith(".")
+
+
+@pytest.mark.usefixtures("database")
+def test_a_wrong_variable_is_still_named_as_the_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDYML_HYPERPARAMETERS", '{"dropout": 2}')
+    assert "error: STUDYML_HYPERPARAMETERS dropout '2' is not usable: " in run()[2]
+    # What stands before it makes it irrelevant.
+    assert "127.0.0.1:1" in run("--hyperparameters", '{"dropout": 0.2}')[2]
