@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from studyml.settings import Settings, load_settings
 
@@ -129,6 +129,8 @@ def test_example_explains_every_setting_and_shows_its_default(name: str) -> None
     default = field.default
     if isinstance(default, SecretStr) or default is None or field.is_required():
         assert line.value == ""
+    elif isinstance(default, BaseModel):
+        assert line.value == default.model_dump_json(exclude_none=True)
     else:
         assert line.value == str(default)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from studyml.settings import Settings
 from tests.docs.documents import read, rows
@@ -19,6 +19,8 @@ def shown(field: Any) -> str:
     if field.is_required():
         return "required"
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    if isinstance(value, BaseModel):
+        value = value.model_dump_json(exclude_none=True)
     return f"`{value}`" if value not in (None, "") else "empty"
 
 
