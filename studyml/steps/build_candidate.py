@@ -29,7 +29,7 @@ from studyml.registry.retraining import RetrainingRun
 from studyml.registry.snapshot import write_snapshot
 from studyml.scoring.predictor import Output, open_network, run_network
 from studyml.settings import Settings
-from studyml.steps.evaluation_report import CURVES, OUT_OF_FOLD
+from studyml.steps.evaluation_report import CURVES, OUT_OF_FOLD, without_gaps
 from studyml.steps.fit_portfolio import Entry, fit_portfolio
 from studyml.steps.fit_recipe import Fitted, fit_recipe, limited, predict_hours
 from studyml.steps.training_data import LABEL, snapshot_columns
@@ -147,7 +147,7 @@ def _metrics(holdout: Holdout) -> dict[str, Any]:
 def _write_files(folder: Path, fitting: Frame, fitted: Fitted, holdout: Holdout) -> None:
     write_holdout(folder / FILE, holdout)
     write_holdout(folder / OUT_OF_FOLD, _out_of_fold(fitting, fitted))
-    write_json(folder / CURVES, fitted.curves)
+    write_json(folder / CURVES, without_gaps(fitted.curves))
     encoder, inputs = fitted.encoder, fitted.encoder.inputs
     output = output_rules(fitted, fitting[LABEL].astype(np.float64), holdout)
     write_json(folder / "features.json", {"features": encoder.to_json(), "output": asdict(output)})

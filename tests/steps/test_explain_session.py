@@ -57,9 +57,9 @@ def test_the_shares_sum_to_the_prediction_that_was_served(lived: Settings) -> No
         document = why(lived, session)
         total = document["base_hours"] + sum(each["hours"] for each in document["contributions"])
         assert total == pytest.approx(predicted, abs=1e-3)
-        assert document["predicted_hours"] == pytest.approx(predicted, abs=1e-6)
-        assert document["lower_hours"] == pytest.approx(lower, abs=1e-6)
-        assert document["upper_hours"] == pytest.approx(upper, abs=1e-6)
+        assert document["predicted_hours"] == pytest.approx(predicted, abs=1e-4)
+        assert document["lower_hours"] == pytest.approx(lower, abs=1e-4)
+        assert document["upper_hours"] == pytest.approx(upper, abs=1e-4)
         assert (document["version"], document["served_by"], document["inputs_changed"]) == (version, version, False)
         assert json.loads(json.dumps(document, allow_nan=False)) == document
 

@@ -132,6 +132,10 @@ def test_a_fallback_is_an_artifact_like_any_other(simulated: Settings) -> None:
     folder = simulated.artifact_root / champions(simulated)[0]
 
     assert {path.name for path in folder.iterdir()} == {
+        "evaluation.json",
+        "evaluation.html",
+        "predicted_actual.png",
+        "residuals.png",
         "model.onnx",
         "features.json",
         "holdout.csv",

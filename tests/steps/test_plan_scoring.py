@@ -91,7 +91,11 @@ sessions = st.lists(st.tuples(st.integers(-9 * 24, 33 * 24), st.sampled_from([No
 def test_planned_sessions_are_exactly_those_of_the_definition_each_in_one_range(
     world: Settings, rows: list[tuple[int, float | None]], size: int
 ) -> None:
-    query(world, "TRUNCATE study_sessions, studyml.outcomes CASCADE")
+    query(
+        world,
+        "TRUNCATE study_sessions, studyml.outcomes, studyml.history_observations, studyml.history_states,"
+        " studyml.history_expectations CASCADE",
+    )
     dated = [(3 * number, END + timedelta(hours=hours), label) for number, (hours, label) in enumerate(rows, 1)]
     add_sessions(world, dated)
     observe(world, as_of=END, now=NOW)
