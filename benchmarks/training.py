@@ -76,9 +76,7 @@ def guide_loop(frame: Frame) -> int:
         keras.callbacks.EarlyStopping(monitor="val_loss", patience=15, restore_best_weights=True),
         keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.2, patience=10, min_lr=0.001),
     ]
-    history = model.fit(
-        inputs, hours, epochs=150, validation_split=0.2, callbacks=callbacks, batch_size=32, verbose=0
-    )
+    history = model.fit(inputs, hours, epochs=150, validation_split=0.2, callbacks=callbacks, batch_size=32, verbose=0)
     return len(history.history["loss"])
 
 

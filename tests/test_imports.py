@@ -89,7 +89,13 @@ def test_siblings_do_not_import_each_other(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "steps").glob("*.py")), ids=label)
 def test_steps_import_folders_and_no_entry_point(path: Path) -> None:
-    entry_points = {"studyml.cli", "studyml.cli_models", "studyml.cli_records", "studyml.terminal", "studyml.development"}
+    entry_points = {
+        "studyml.cli",
+        "studyml.cli_models",
+        "studyml.cli_records",
+        "studyml.terminal",
+        "studyml.development",
+    }
     assert entry_points.isdisjoint(ours(parse(path)))
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from studyml.errors import SettingsError
+from studyml.hyperparameters import Hyperparameters
 from studyml.settings import Settings, load_settings
 
 URL = "postgresql://ann:topsecret@db:5432/study"
@@ -55,10 +56,31 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_environment_is_read_and_an_override_stands_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STUDYML_EPOCHS", "7")
-    assert load_settings().epochs == 7
-    assert load_settings(epochs=3).epochs == 3
-    assert load_settings(epochs=None).epochs == 7
+    monkeypatch.setenv("STUDYML_SEED", "7")
+    assert load_settings().seed == 7
+    assert load_settings(seed=3).seed == 3
+    assert load_settings(seed=None).seed == 7
+
+
+def test_hyperparameters_are_a_json_object_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDYML_HYPERPARAMETERS", '{"dropout": 0.4, "neurons": 64}')
+    assert load_settings().hyperparameters == Hyperparameters(dropout=0.4, neurons=64)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("dropout=0.4", "must be a JSON object"),
+        ("[1]", "must be a JSON object"),
+        ('{"droput": 0.4}', "STUDYML_HYPERPARAMETERS droput .*is not a hyperparameter: choose of neurons, layers"),
+        ('{"dropout": 2}', "STUDYML_HYPERPARAMETERS dropout '2'"),
+    ],
+)
+def test_a_wrong_hyperparameter_is_one_sentence(monkeypatch: pytest.MonkeyPatch, value: str, words: str) -> None:
+    monkeypatch.setenv("STUDYML_HYPERPARAMETERS", value)
+    with pytest.raises(SettingsError, match=words) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
 
 
 def test_settings_cannot_be_changed_afterwards() -> None:
@@ -93,8 +115,7 @@ def test_no_secret_is_ever_shown(field: str) -> None:
         ("RECIPE", "own"),
         ("SEED", "-1"),
         ("SEED", "2147483648"),
-        ("EPOCHS", "0"),
-        ("BATCH_SIZE", "0"),
+        ("RECIPE", "best"),
         ("SCORING_HORIZON_DAYS", "0"),
         ("SCORING_HORIZON_DAYS", "4000000"),
         ("SCORING_GRACE_DAYS", "-1"),

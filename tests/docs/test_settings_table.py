@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from studyml.hyperparameters import Hyperparameters
 from studyml.settings import Settings
 from tests.docs.documents import read, rows
 
@@ -35,3 +36,9 @@ def test_every_setting_has_a_unit_and_a_meaning_and_says_that_it_is_secret() -> 
         assert meaning, name
         annotation = str(Settings.model_fields[name.removeprefix("STUDYML_").lower()].annotation)
         assert ("(secret)" in meaning) == ("SecretStr" in annotation), name
+
+
+def test_every_hyperparameter_is_documented_with_its_meaning() -> None:
+    section = read("docs/model.md").split("### Hyperparameters\n")[1].split("\n## ")[0]
+    found = {row[0].strip("`"): row[2] for row in rows(section) if row[0].startswith("`")}
+    assert found == {name: field.description for name, field in Hyperparameters.model_fields.items()}

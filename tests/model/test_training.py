@@ -93,7 +93,9 @@ def test_kernels_start_as_wide_as_those_of_a_lone_network() -> None:
 
 def test_the_learning_rate_falls_on_a_plateau_and_along_a_cosine() -> None:
     noise = replace(rows(60), hours=np.random.default_rng(1).lognormal(1, 0.5, 60))
-    plateau = train(noise, replace(SMALL, epochs=10, learning_rate=0.1, plateau_patience=1, stop_patience=20), Layout(INPUTS))
+    plateau = train(
+        noise, replace(SMALL, epochs=10, learning_rate=0.1, plateau_patience=1, stop_patience=20), Layout(INPUTS)
+    )
     cosine = train(noise, replace(SMALL, epochs=4, schedule="cosine", stop_patience=None), Layout(INPUTS))
 
     assert min(plateau.curves["learning_rate"]) < 0.1

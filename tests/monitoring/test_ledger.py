@@ -281,7 +281,11 @@ def test_every_night_says_what_a_computation_from_scratch_says(world: Settings, 
     settings = world.model_copy(
         update={"monitoring_window_days": WINDOW, "correction_window_days": CORRECTIONS, "scoring_horizon_days": 100}
     )
-    query(settings, "TRUNCATE study_sessions, studyml.outcomes, studyml.outcome_predictions, studyml.predictions")
+    query(
+        settings,
+        "TRUNCATE study_sessions, studyml.outcomes, studyml.outcome_predictions, studyml.predictions,"
+        " studyml.history_observations, studyml.history_states, studyml.history_expectations",
+    )
     dates = {session: END + days * DAY for session, days in zip(SESSIONS, history["dates"], strict=True)}
     add_sessions(settings, [(session, date, None) for session, date in dates.items()])
     expected, labels, served = FromScratch(), dict[int, float | None](), dict[int, float]()
