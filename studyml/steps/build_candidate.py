@@ -205,7 +205,7 @@ def _metadata(
         "holdout_samples": int(held.sum()),
         "features": names,
         "features_dropped": dict(encoder.dropped),
-        "first_layer_weights": None if kernel is None else first_layer_importance(kernel, names),
+        "first_layer_weights": None if kernel is None else without_gaps(first_layer_importance(kernel, names)),
         "baselines": {name: metrics[f"{name}_mae"] for name in ("median", "estimate", "log_linear")},
         "baseline_mae": settings.baseline_mae,
         "metrics": metrics,

@@ -202,3 +202,71 @@ def test_a_document_that_is_no_encoder_is_refused(damage: str) -> None:
 
     with pytest.raises(KeyError):
         Encoder.from_json(stored)
+
+
+def test_the_logarithm_of_a_length_is_an_input_beside_it_where_a_recipe_wants_it() -> None:
+    frame = frame_of([{"avg_focus_duration": 10.0 * (1 + row % 7), "age": 20 + row % 3} for row in range(40)])
+    encoder = fit_encoder(frame, logs=("avg_focus_duration", "estimated_base_time"))
+
+    names = [each.name for each in encoder.inputs]
+    assert names.index("log(avg_focus_duration)") == names.index("avg_focus_duration") + 1
+    assert "log(estimated_base_time)" not in names, "it is constant"
+    assert "log(age)" not in names
+    found = next(each for each in encoder.inputs if each.kind == "log")
+    logs = np.log(frame["avg_focus_duration"].astype(float))
+    assert column(encoder, frame, found.name) == pytest.approx((logs - logs.mean()) / logs.std(), abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [None, 0.0, -3.0, float("inf"), 1e300])
+def test_a_length_without_a_logarithm_is_the_median_ones(value: float | None) -> None:
+    frame = frame_of([{"avg_focus_duration": 10.0 * (1 + row % 7)} for row in range(35)])
+    encoder = fit_encoder(frame, logs=("avg_focus_duration",))
+
+    name = "log(avg_focus_duration)"
+    strange, middle = (frame_of([{"avg_focus_duration": each}]) for each in (value, 40.0))
+    assert column(encoder, strange, name) == pytest.approx(column(encoder, middle, name), abs=1e-6)
+
+
+@given(any_rows(2), any_rows())
+def test_with_logs_and_what_is_always_kept_inputs_are_finite_and_survive_json(
+    fitted_on: list[dict[str, object]], applied_to: list[dict[str, object]]
+) -> None:
+    always = ("energy_level", "prerequisites_count")
+    others = tuple(name for name in FEATURES if name not in always)
+    encoder = fit_encoder(frame_of(fitted_on), others, logs=("avg_focus_duration", "age"), always=always)
+
+    kinds = {(each.feature, each.kind) for each in encoder.inputs}
+    assert {(name, kind) for name in always for kind in ("number", "missing")} <= kinds
+    again = Encoder.from_json(json.loads(json.dumps(encoder.to_json(), allow_nan=False)))
+    assert again == encoder
+    for rows in (fitted_on, applied_to):
+        matrix = again.encode(frame_of(rows))
+        assert np.isfinite(matrix).all()
+        assert (matrix == encoder.encode(frame_of(rows))).all()
+
+
+def test_what_is_always_kept_has_its_place_first_and_says_where_it_is_missing() -> None:
+    frame = frame_of([{"energy_level": None, "age": 20 + row % 4} for row in range(30)])
+    encoder = fit_encoder(frame, ("age",), always=("energy_level",))
+
+    assert [each.name for each in encoder.inputs] == ["energy_level", "energy_level=missing", "age"]
+    assert encoder.dropped == {}
+    empty, known = (encoder.encode(frame_of([{"energy_level": each}])) for each in (None, 4.0))
+    assert empty[0, :2].tolist() == [0.0, 0.0], "as in training"
+    assert known[0, :2].tolist() == [4.0, -1.0]
+
+
+def test_keeping_some_inputs_encodes_these_alone_and_says_why_features_are_gone() -> None:
+    encoder = fit_encoder(varied(), logs=("age",))
+    names = [each.name for each in encoder.inputs]
+    positions = [names.index(name) for name in ("log(age)", "subject=Physics")]
+
+    kept = encoder.keep([*reversed(positions)], "of no use")
+
+    assert [each.name for each in kept.inputs] == [names[position] for position in sorted(positions)]
+    assert (kept.encode(varied()) == encoder.encode(varied())[:, sorted(positions)]).all()
+    assert kept.dropped["avg_focus_duration"] == "of no use"
+    assert not {"age", "subject"} & set(kept.dropped), "an input of theirs is left"
+    assert kept.dropped["breaks_taken"] == encoder.dropped["breaks_taken"], "it was gone before"
+    assert kept.categories == encoder.categories, "an unseen level is still known as one"
+    assert Encoder.from_json(json.loads(json.dumps(kept.to_json()))) == kept
