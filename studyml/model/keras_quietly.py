@@ -14,8 +14,10 @@ def import_keras() -> Any:
     warnings.filterwarnings("ignore", category=FutureWarning, module="keras")
     with contextlib.nullcontext() if "tensorflow" in sys.modules else _quiet_descriptor():
         import keras
-        import tensorflow  # noqa: F401
+        import tensorflow
 
+    # It warns of every training after the first few: each one traces a graph of its own, as it must.
+    tensorflow.get_logger().setLevel("ERROR")
     return keras
 
 

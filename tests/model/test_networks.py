@@ -1,0 +1,140 @@
+"""The networks: members side by side are what each is alone, and what serves is their mean in hours."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studyml.model.networks import (
+    LARGEST_HOURS,
+    SMALLEST_HOURS,
+    Layout,
+    Target,
+    first_kernel,
+    fit_target,
+    member_weights,
+    members_network,
+    serving_network,
+    set_member,
+)
+from studyml.model.recipe import ARCHITECTURES, Recipe
+
+INPUTS, MEMBERS = 5, 3
+LAYOUT = Layout(INPUTS, ((2, 3), (0, 1)))
+SMALL = Recipe(layers=(8, 4), dropouts=(0.1, 0.0), target="log", l2=0.01)
+MATRIX = np.random.default_rng(0).normal(size=(20, INPUTS)).astype(np.float32)
+
+
+def small(architecture: str) -> Recipe:
+    return replace(SMALL, architecture=architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_lone_network_with_a_members_weights_computes_what_the_member_does(architecture: str) -> None:
+    recipe = small(architecture)
+    together, alone = members_network(recipe, LAYOUT, MEMBERS, 100), members_network(recipe, LAYOUT, 1, 100)
+    expected = np.asarray(together(MATRIX))
+
+    assert expected.shape == (20, MEMBERS)
+    for member in range(MEMBERS):
+        alone.set_weights(member_weights(recipe, together.get_weights(), MEMBERS, [member]))
+        assert np.asarray(alone(MATRIX))[:, 0] == pytest.approx(expected[:, member], abs=1e-6)
+    assert np.abs(expected[:, 0] - expected[:, 1]).max() > 1e-3, "members start from numbers of their own"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_serves_is_the_mean_of_the_members_hours(architecture: str) -> None:
+    recipe, target = small(architecture), Target(True, 1.1, 0.6)
+    members = members_network(recipe, LAYOUT, MEMBERS, 100)
+    serving = serving_network(recipe, LAYOUT, target, 2)
+    serving.set_weights(member_weights(recipe, members.get_weights(), MEMBERS, [2, 0]))
+
+    hours = target.decode(np.asarray(members(MATRIX))[:, [2, 0]])
+
+    assert np.asarray(serving(MATRIX))[:, 0] == pytest.approx(hours.mean(axis=1), rel=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_one_members_weights_are_kept_without_those_of_the_others(architecture: str) -> None:
+    recipe = small(architecture)
+    network = members_network(recipe, LAYOUT, MEMBERS, 100)
+    kept, before = network.get_weights(), np.asarray(network(MATRIX))
+    current = [each + 0.1 for each in kept]
+
+    set_member(recipe, kept, current, MEMBERS, 1)
+    network.set_weights(kept)
+
+    after = np.asarray(network(MATRIX))
+    assert after[:, [0, 2]] == pytest.approx(before[:, [0, 2]], abs=1e-6)
+    assert np.abs(after[:, 1] - before[:, 1]).max() > 1e-2
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_penalty_is_on_every_dense_kernel_but_that_of_the_output(architecture: str) -> None:
+    recipe = small(architecture)
+    network = members_network(recipe, LAYOUT, 1, 100)
+    *_, output_kernel, output_bias = network.trainable_variables
+    penalty = float(sum(network.losses))
+
+    output_kernel.assign(output_kernel + 10.0)
+    output_bias.assign(output_bias + 10.0)
+    assert float(sum(network.losses)) == pytest.approx(penalty)
+
+    for each in network.trainable_variables[:-2]:
+        each.assign(each * 2.0)
+    assert penalty > 0
+    assert float(sum(network.losses)) == pytest.approx(4 * penalty, rel=1e-4)
+    assert members_network(replace(recipe, l2=0.0), LAYOUT, 1, 100).losses == []
+
+
+def test_the_penalty_of_the_members_is_the_sum_of_each_ones_own() -> None:
+    recipe = small("ensemble")
+    together, alone = members_network(recipe, LAYOUT, MEMBERS, 100), members_network(recipe, LAYOUT, 1, 100)
+    parts = []
+    for member in range(MEMBERS):
+        alone.set_weights(member_weights(recipe, together.get_weights(), MEMBERS, [member]))
+        parts.append(float(sum(alone.losses)))
+
+    assert float(sum(together.losses)) == pytest.approx(sum(parts), rel=1e-5)
+
+
+def test_the_lstm_reads_the_sequence_from_the_oldest_session_to_the_newest() -> None:
+    network = members_network(small("lstm"), LAYOUT, 1, 100)
+    swapped = MATRIX[:, [2, 3, 0, 1, 4]]
+
+    assert np.abs(np.asarray(network(swapped)) - np.asarray(network(MATRIX))).max() > 1e-3
+    renumbered = members_network(small("lstm"), Layout(INPUTS, ((0, 1), (2, 3))), 1, 100)
+    renumbered.set_weights(network.get_weights())
+    assert np.asarray(renumbered(swapped)) == pytest.approx(np.asarray(network(MATRIX)), abs=1e-6)
+
+
+def test_the_first_kernel_is_known_where_a_network_begins_with_one() -> None:
+    for architecture in ("mlp", "ensemble"):
+        network = members_network(small(architecture), LAYOUT, MEMBERS, 100)
+        kernel = first_kernel(network)
+        assert kernel is not None
+        assert kernel.shape == (MEMBERS, INPUTS, 8)
+        assert (kernel == network.get_weights()[0]).all()
+    for architecture in ("lstm", "attention"):
+        assert first_kernel(members_network(small(architecture), LAYOUT, 1, 100)) is None
+
+
+@given(
+    st.lists(st.floats(0.1, 24), min_size=2, max_size=20),
+    st.sampled_from(["hours", "log"]),
+)
+def test_a_target_and_back_are_the_same_hours(hours: list[float], kind: str) -> None:
+    actual = np.array(hours)
+    target = fit_target(replace(SMALL, target=kind), actual)  # type: ignore[arg-type]
+
+    assert target.decode(target.encode(actual)) == pytest.approx(actual, rel=1e-4)
+    if target.is_log and actual.std() > 1e-3:
+        assert target.encode(actual).mean() == pytest.approx(0, abs=1e-3)
+        assert target.encode(actual).std() == pytest.approx(1, abs=1e-3)
+
+
+def test_no_log_target_however_large_overflows() -> None:
+    target = Target(True, 1.0, 0.5)
+    assert target.decode(np.array([-1e30, 1e30])) == pytest.approx([SMALLEST_HOURS, LARGEST_HOURS])

@@ -1,0 +1,57 @@
+"""The choice of inputs: what tells something stays, what tells nothing goes, and nothing at all is said."""
+
+import numpy as np
+import pytest
+
+from studyml.errors import TrainingError
+from studyml.model.selection import select_inputs
+
+ROWS, NOISE = 400, 20
+
+
+def data(seed: int, strength: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs of which the first two tell the length, hours, and folds."""
+    random = np.random.default_rng(seed)
+    matrix = random.normal(size=(ROWS, 2 + NOISE)).astype(np.float32)
+    logs = strength * (0.6 * matrix[:, 0] - 0.3 * matrix[:, 1]) + random.normal(0, 0.3, ROWS)
+    return matrix, np.exp(logs), np.arange(ROWS) % 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_tells_the_length_is_kept_and_most_noise_is_not(seed: int) -> None:
+    kept = select_inputs(*data(seed))
+
+    assert {0, 1} <= set(kept)
+    assert len(kept) <= 2 + NOISE // 4
+    assert kept == sorted(set(kept))
+
+
+def test_the_same_rows_keep_the_same_inputs_in_any_order_of_the_columns() -> None:
+    matrix, hours, folds = data(1)
+    order = np.random.default_rng(5).permutation(matrix.shape[1])
+
+    shuffled = select_inputs(matrix[:, order], hours, folds)
+
+    assert select_inputs(matrix, hours, folds) == sorted(order[shuffled].tolist())
+
+
+def test_where_nothing_tells_the_length_it_says_so() -> None:
+    with pytest.raises(TrainingError, match="no input tells anything about the length"):
+        select_inputs(*data(0, strength=0.0))
+
+
+@pytest.mark.parametrize("hours", [np.full(ROWS, 2.0), np.where(np.arange(ROWS) == 7, 3.0, 2.0)])
+def test_labels_that_hardly_vary_are_a_sentence_too(hours: np.ndarray) -> None:
+    matrix, _, folds = data(0)
+    with pytest.raises(TrainingError, match="no input tells anything"):
+        select_inputs(matrix, hours, folds)
+
+
+def test_more_rows_than_the_lasso_looks_at_give_the_same_choice() -> None:
+    random = np.random.default_rng(2)
+    matrix = random.normal(size=(90_000, 4)).astype(np.float32)
+    hours = np.exp(0.5 * matrix[:, 2] + random.normal(0, 0.1, len(matrix)))
+
+    kept = select_inputs(matrix, hours, np.arange(len(matrix)) // 7 % 5)
+
+    assert 2 in kept
