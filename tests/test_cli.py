@@ -87,7 +87,8 @@ class TestHelp:
         found = {" ".join(path) for path, _ in all_commands()}
         assert found >= {
             *("db upgrade", "load", "simulate", "night", "observe", "monitor", "retrain", "score", "tune", "report"),
-            *("doctor", "maintain", "versions list", "versions show", "versions verify"),
+            *("doctor", "maintain", "explain"),
+            *("versions list", "versions show", "versions verify", "versions report", "versions promote"),
             *("alerts list", "alerts test", "alerts resolve"),
         }
 
@@ -138,7 +139,8 @@ class TestMistakes:
         "arguments",
         [
             *("db upgrade", "load .", "simulate", "night", "observe", "monitor", "retrain", "score", "report"),
-            *("maintain", "tune", "doctor", "versions list", "versions verify", "alerts list", "alerts test"),
+            *("maintain", "tune", "explain", "doctor", "versions list", "versions verify", "versions report"),
+            *("alerts list", "alerts test"),
         ],
     )
     def test_without_settings_the_missing_one_is_named(self, run: Run, arguments: str) -> None:
@@ -182,7 +184,11 @@ class TestMistakes:
         assert "run 'studyml night'" in refusal(run("report"))
 
     @pytest.mark.parametrize(
-        "arguments", ["versions show v_20260101_000000", "versions verify", "alerts resolve 7 --note x"]
+        "arguments",
+        [
+            *("versions show v_20260101_000000", "versions verify", "versions report", "alerts resolve 7 --note x"),
+            *("versions report v_20260101_000000", "explain", "explain --version v_20260101_000000"),
+        ],
     )
     def test_what_does_not_exist_is_named(self, run: Run, empty: Settings, arguments: str) -> None:
         refusal(run(*arguments.split()))
@@ -239,16 +245,18 @@ class TestOneNight:
             f"monitor --as-of {night}",
             f"score --as-of {night}",
             "versions list",
+            "versions report",
             "alerts list --all",
             "doctor",
         ):
             status, out, err = run(*arguments.split(), "--json")
             assert (status, arguments) == (1 if arguments == "doctor" else 0, arguments), err
-            documents[arguments.split()[0]] = json.loads(out, parse_constant=pytest.fail)
+            documents[arguments.partition(" --")[0]] = json.loads(out, parse_constant=pytest.fail)
         assert documents["report"]["as_of"] == night
         assert documents["score"]["written"] == documents["score"]["planned"] > 0
         assert documents["observe"]["new"] == 0
-        assert documents["versions"][0]["status"] == "champion"
+        assert documents["versions list"][0]["status"] == "champion"
+        assert documents["versions report"]["version"] == documents["versions list"][0]["version"]
         assert {"as_of", "scope", "rolling_mae", "rolling_rmse", "n", "coverage", "verdict"} <= set(
             documents["monitor"][0]
         )
@@ -261,6 +269,7 @@ class TestOneNight:
             (f"report --as-of {night}", "decision"),
             ("versions list", "champion"),
             ("versions verify", "is whole."),
+            ("versions report", "evaluation.html"),
             ("alerts list", "No open incident."),
             (f"score --as-of {night}", "predictions written"),
             (f"monitor --as-of {night}", "insufficient_data"),

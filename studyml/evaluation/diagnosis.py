@@ -161,8 +161,10 @@ def _unscaled_features(evidence: Evidence) -> Finding | None:
     if not inputs.size:
         return None
     means, deviations = inputs.mean(axis=0), inputs.std(axis=0)
-    # A rare level, standardised and clipped, has a small deviation too, but reaches far out: it is no fault.
-    tiny = (deviations < SMALLEST_DEVIATION) & (np.abs(inputs).max(axis=0) < 1)
+    # A rare level, standardised and clipped, has a small deviation too, but reaches far out: it is no fault. Nor is the
+    # zero of a sequence's place that no student has filled yet.
+    reach = np.abs(inputs).max(axis=0)
+    tiny = (deviations < SMALLEST_DEVIATION) & (reach > 0) & (reach < 1)
     wrong = ~np.isfinite(means + deviations) | (np.abs(means) > LARGEST_MEAN) | (deviations > LARGEST_DEVIATION) | tiny
     if not wrong.any():
         return None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from studyml import __version__
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
+from studyml.errors import TrainingError
 from studyml.evaluation.gates import Holdout
 from studyml.evaluation.holdout import FILE, newest_rows, write_holdout
 from studyml.evaluation.importance import first_layer_importance
@@ -117,14 +118,18 @@ def output_rules(fitted: Fitted, hours: NDArray[np.float64], holdout: Holdout) -
 def _random_split_mae(frame: Frame, recipe: Recipe, fraction: float) -> float | None:
     """The guide's random 80/20 split, seed 42: reported beside the honest figure, never decided on (design 9.8).
 
-    None where that network does not converge.
+    None where that network cannot be trained or does not converge.
     """
     from sklearn.model_selection import train_test_split
 
     _, held_rows = train_test_split(np.arange(len(frame)), test_size=fraction, random_state=42)
     held = np.zeros(len(frame), bool)
     held[held_rows] = True
-    predicted = limited(predict_hours(fit_recipe(frame.take(~held), recipe), frame.take(held)))
+    try:
+        fitted = fit_recipe(frame.take(~held), recipe)
+    except TrainingError:
+        return None  # a figure for people is missing, and the trained network is none the worse
+    predicted = limited(predict_hours(fitted, frame.take(held)))
     return _finite(mean_absolute_error(frame.take(held)[LABEL].astype(np.float64), predicted))
 
 

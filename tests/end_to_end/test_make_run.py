@@ -126,8 +126,10 @@ def test_a_second_run_starts_from_what_is_there(
     assert (checkout.ask("studyml", state), checkout.ask("studyml", outcomes)) == before
 
 
+@pytest.mark.deployment
 def test_a_real_log_is_loaded_and_ends_in_an_honest_decision(checkout: Checkout, kaist: Path) -> None:
-    run = checkout.studyml("dev", "run", "--data", str(kaist))
+    quick = {"STUDYML_RECIPE": "selected", "STUDYML_HYPERPARAMETERS": '{"epochs": 10}'}
+    run = checkout.studyml("dev", "run", "--data", str(kaist), **quick)
 
     assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]
     assert "1,343" in run.stdout + run.stderr

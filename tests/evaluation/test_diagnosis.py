@@ -96,6 +96,12 @@ class TestUnscaledFeatures:
 
         assert found("unscaled_features", replace(whole, inputs=matrix, names=[*whole.names, "rare"])) is None
 
+    def test_a_place_of_a_sequence_that_nobody_has_filled_yet_is_no_fault(self) -> None:
+        whole = evidence()
+        matrix = np.column_stack([whole.inputs, np.zeros(len(whole.inputs))])
+
+        assert found("unscaled_features", replace(whole, inputs=matrix, names=[*whole.names, "previous_10"])) is None
+
 
 class TestConstantFeatures:
     def test_they_are_named(self) -> None:

@@ -39,6 +39,15 @@ def test_the_same_rows_and_seed_give_the_same_folds(listed: list[tuple[int, int]
     assert (folds_of(listed, seed)[0] == folds_of(listed, seed)[0]).all()
 
 
+def test_who_alone_has_as_many_rows_as_a_fold_is_a_fold() -> None:
+    listed = [(1, 0)] * 100 + [(student, 0) for student in range(2, 42) for _ in range(10)]
+
+    folds, _ = folds_of(listed)
+
+    assert np.bincount(folds).tolist() == [100] * 5
+    assert set(folds[100:].tolist()).isdisjoint(folds[:100].tolist())
+
+
 def test_the_seed_orders_groups_of_one_size() -> None:
     listed = [(student, 0) for student in range(40) for _ in range(3)]
 

@@ -21,7 +21,7 @@ def test_a_healthy_training_gives_no_warning(name: str, architecture: str) -> No
 # What ``selected`` keeps, eight inputs of few values each, is too little to tell the rows apart by.
 @pytest.mark.parametrize("name", ["guide", "history"])
 def test_a_large_network_without_dropout_and_without_stopping_overfits(name: str) -> None:
-    found = warnings(diagnosed(log(), recipe(name, neurons=256, dropout=0, l2=0, epochs=200, stop_patience=200)))
+    found = warnings(diagnosed(log(), recipe(name, neurons=256, dropout=0, l2=0, epochs=120, stop_patience=200)))
 
     assert set(found) == {"overfitting"}
     assert "5 of 5 networks" in found["overfitting"].sentence
@@ -54,7 +54,7 @@ def test_a_training_that_was_cut_short_did_not_converge(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_learning_rate_a_thousand_times_too_large_throws_a_training_off(name: str) -> None:
-    found = warnings(diagnosed(log(), recipe(name, learning_rate=1.0, stop_patience=100)))
+    found = warnings(diagnosed(log(), recipe(name, learning_rate=1.0, epochs=40, stop_patience=100)))
 
     assert set(found) == {"poor_convergence"}
     assert found["poor_convergence"].remedies[0] == (

@@ -188,7 +188,8 @@ def test_a_network_that_earned_it_replaces_the_fallback(simulated: Settings) -> 
         (list(labels), list(labels.values())),
     )
 
-    decided = retrained(simulated, as_of=END + timedelta(days=1), now=NOW + timedelta(days=1), force=False)
+    selected = simulated.model_copy(update={"recipe": "selected"})
+    decided = retrained(selected, as_of=END + timedelta(days=1), now=NOW + timedelta(days=1), force=False)
 
     assert decided is not None
     assert decided["decision"] == "promoted"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from studyml.errors import ArtifactError, RegistryError, TrainingError
+from studyml.hyperparameters import Hyperparameters
 from studyml.settings import Settings
 from studyml.steps import night as steps
 from studyml.steps.night import night
@@ -45,8 +46,9 @@ def facts(settings: Settings, *names: str) -> dict[str, Any]:
 def live(settings: Settings, as_of: datetime = END, *, retraining: bool = False) -> dict[str, Any]:
     """A night; without ``retraining`` nothing makes one due, which saves the seconds of a training."""
     # The training itself is tested elsewhere: two epochs are enough of a network.
+    quick = {"architecture": "mlp", "recipe": "guide", "hyperparameters": Hyperparameters(epochs=2, neurons=8)}
     calm = {} if retraining else {"baseline_mae": 50.0, "retrain_min_labels": 1000}
-    return night(settings.model_copy(update={"epochs": 2, **calm}), as_of=as_of, now=max(as_of, NOW), progress=silent)
+    return night(settings.model_copy(update={**quick, **calm}), as_of=as_of, now=max(as_of, NOW), progress=silent)
 
 
 def worsen(settings: Settings, factor: float = 4) -> None:

@@ -1,6 +1,7 @@
 """A version made champion by hand."""
 
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -14,13 +15,16 @@ from studyml.steps.opening import own_database
 from studyml.steps.promote_version import promote_version
 from studyml.steps.score import score
 from tests.conftest import END, NOW, silent
+from tests.steps.retraining import constant_network
 
+__all__ = ["constant_network"]
 WHO = {"actor": "ada", "reason": "the champion's disk is gone"}
 
 
 @pytest.fixture
-def two_versions(lived: Settings) -> tuple[Settings, str, str]:
+def two_versions(lived: Settings, constant_network: Callable[[float], None]) -> tuple[Settings, str, str]:
     """Settings, the champion and the other version: a second training is decided against the first."""
+    constant_network(20.0)
     observe(lived, as_of=END, now=NOW)
     retrain(lived, as_of=END, now=NOW + timedelta(minutes=1), progress=silent, force=True)
     with own_database(lived) as connection:

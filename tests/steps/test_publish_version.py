@@ -209,7 +209,7 @@ def test_the_guides_simulated_log_is_worth_a_network_and_its_decision_is_on_the_
 def test_a_log_of_pure_noise_yields_the_fallback(simulated: Settings) -> None:
     make_noise(simulated)
 
-    decided = retrained(simulated.model_copy(update={"epochs": 40}))
+    decided = retrained(simulated)
 
     assert decided is not None
     assert (decided["decision"], decided["promoted"]) == ("fallback", True)

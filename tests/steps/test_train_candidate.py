@@ -29,12 +29,12 @@ from tests.conftest import NOW
 from tests.steps.retraining import champions, constant_network, keep_labels, last_run, opened, query
 
 __all__ = ["constant_network"]
-QUICK = {"architecture": "mlp", "recipe": "guide", "hyperparameters": Hyperparameters(epochs=2)}
+QUICK = {"architecture": "mlp", "recipe": "guide", "hyperparameters": Hyperparameters(epochs=2, neurons=8, layers=2)}
 
 
 @pytest.fixture
 def quick(simulated: Settings) -> Settings:
-    """The simulated log, with trainings of the guide's network for two epochs."""
+    """The simulated log, with trainings of a small network of the guide's for two epochs."""
     return simulated.model_copy(update=QUICK)
 
 
