@@ -75,6 +75,8 @@ def _forecasts(case: Case, log: Log, group: tuple[str, ...]) -> Mapping[str, For
     if ours.AUTO in group:
         return ours.fit_auto(log, case.seed, gaps=case.gaps)
     [name] = group
+    if name == ours.SERVED:
+        return {name: ours.fit_served(log, case.seed)}
     if name not in PEERS:
         return {name: ours.fit_one(log, name, case.seed)}
     peer = PEERS[name]

@@ -1,5 +1,10 @@
-"""Our own recipes as predictors of the table: every architecture with every recipe, and the default, ``auto``."""
+"""Our own recipes as predictors of the table: every architecture with every recipe, and the default, ``auto``.
 
+``auto/served`` is the default as a retraining uses it: the newest fifth of the rows is the gates' holdout, which no
+network learns from, and moves the intervals.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,19 +14,27 @@ from numpy.typing import NDArray
 from benchmarks.quality.log import Log, hours_of
 from benchmarks.quality.missing import with_gaps_in_turn
 from studyml.errors import TrainingError
+from studyml.evaluation.holdout import newest_rows
 from studyml.evaluation.intervals import COVERAGES, coverage_by_length, fit_intervals, interval_coverage
 from studyml.hyperparameters import Hyperparameters
-from studyml.interval import bounds
+from studyml.interval import Interval, bounds
 from studyml.model.recipe import ARCHITECTURES, RECIPES, Recipe, portfolio
-from studyml.steps.fit_recipe import Fitted, choose, fit_recipe, limited, predict_hours
+from studyml.settings import Settings
+from studyml.steps.fit_portfolio import Entry, fit_portfolio
+from studyml.steps.fit_recipe import Fitted, fit_recipe, limited, predict_hours
 
 Floats = NDArray[np.float64]
 
-AUTO = "auto"
+AUTO, SERVED = "auto", "auto/served"
 GUIDES_NETWORK = "mlp/guide"
-NAMES = (*(f"{architecture}/{recipe}" for architecture in ARCHITECTURES for recipe in RECIPES), AUTO)
+NAMES = (*(f"{architecture}/{recipe}" for architecture in ARCHITECTURES for recipe in RECIPES), SERVED, AUTO)
 #: The code that a result of ours depends on.
-CODE = ("studyml/model", "studyml/features", "studyml/evaluation", "studyml/steps/fit_recipe.py", "studyml/interval.py")
+CODE = (
+    *("studyml/model", "studyml/features", "studyml/interval.py"),
+    *(f"studyml/evaluation/{name}.py" for name in ("folds", "holdout", "intervals", "metrics", "paired")),
+    *(f"studyml/steps/{name}.py" for name in ("fit_portfolio", "fit_recipe")),
+)
+_HOLDOUT_SHARE = Settings.model_fields["holdout_fraction"].default
 
 
 @dataclass(frozen=True)
@@ -45,35 +58,51 @@ def auto_recipes(seed: int) -> tuple[Recipe, ...]:
 
 def fit_auto(log: Log, seed: int, *, gaps: bool) -> dict[str, Forecast]:
     """The forecasts of ``auto`` and of each recipe that it chooses from; ``gaps`` adds what missing values do."""
-    fitted: list[Fitted] = []
-    found: dict[str, Forecast] = {}
-    for recipe in auto_recipes(seed):
-        made = _fit(log, recipe)
-        found[name_of(recipe)] = made if isinstance(made, Forecast) else _forecast(log, made)
-        if isinstance(made, Fitted):
-            fitted.append(made)
-    seconds = sum(each.seconds for each in found.values())
     try:
-        chosen = choose(fitted, log.training)
+        chosen, entries = fit_portfolio(log.training, auto_recipes(seed))
     except TrainingError as error:
-        return {**found, AUTO: Forecast(None, seconds, {"why": str(error)})}
-    of_chosen = found[name_of(chosen.recipe)]
-    details = {"chosen": name_of(chosen.recipe), "coverage": coverage(log, chosen)}
+        return {AUTO: Forecast(None, 0.0, {"why": str(error)})}
+    found = {name_of(each.recipe): _forecast_of_entry(log, each) for each in entries}
+    seconds = sum(each.seconds for each in found.values())
+    fitted = _trained(chosen)
+    intervals = fit_intervals(hours_of(log.training), fitted.out_of_fold)
+    details = {"chosen": name_of(chosen.recipe), "coverage": coverage(log, fitted, intervals)}
     if gaps:
-        details["gaps"] = with_gaps_in_turn(log, lambda frame: predict_hours(chosen, frame), seed)
-    return {**found, AUTO: Forecast(of_chosen.hours, seconds, details)}
+        details["gaps"] = with_gaps_in_turn(log, lambda frame: predict_hours(fitted, frame), seed)
+    return {**found, AUTO: Forecast(found[name_of(chosen.recipe)].hours, seconds, details)}
+
+
+def fit_served(log: Log, seed: int) -> Forecast:
+    """The forecast of what a retraining would serve, whatever its gates say."""
+    rows = log.training
+    held = newest_rows(rows["session_date"].astype(np.int64), rows["id"].astype(np.int64), _HOLDOUT_SHARE)
+    try:
+        chosen, entries = fit_portfolio(rows.take(~held), auto_recipes(seed))
+    except TrainingError as error:
+        return Forecast(None, 0.0, {"why": str(error)})
+    fitted, holdout = _trained(chosen), rows.take(held)
+    newest = (hours_of(holdout), limited(predict_hours(fitted, holdout)))
+    intervals = fit_intervals(hours_of(rows)[~held], fitted.out_of_fold, newest=newest)
+    seconds = sum(each.fitted.seconds for each in entries if each.fitted is not None)
+    details = {"chosen": name_of(chosen.recipe), "coverage": coverage(log, fitted, intervals)}
+    return Forecast(limited(predict_hours(fitted, log.test)), seconds, details)
+
+
+def _trained(entry: Entry) -> Fitted:
+    if entry.fitted is None:
+        raise AssertionError("the chosen entry of a portfolio is trained")
+    return entry.fitted
+
+
+def _forecast_of_entry(log: Log, entry: Entry) -> Forecast:
+    return Forecast(None, 0.0, {"why": entry.note}) if entry.fitted is None else _forecast(log, entry.fitted)
 
 
 def fit_one(log: Log, name: str, seed: int) -> Forecast:
     """The forecast of one architecture and recipe, such as ``mlp/guide``."""
     architecture, recipe = name.split("/")
-    made = _fit(log, replace(RECIPES[recipe], architecture=architecture, seed=seed))
-    return made if isinstance(made, Forecast) else _forecast(log, made)
-
-
-def _fit(log: Log, recipe: Recipe) -> Fitted | Forecast:
     try:
-        return fit_recipe(log.training, recipe)
+        return _forecast(log, fit_recipe(log.training, replace(RECIPES[recipe], architecture=architecture, seed=seed)))
     except TrainingError as error:
         return Forecast(None, 0.0, {"why": str(error)})
 
@@ -82,9 +111,8 @@ def _forecast(log: Log, fitted: Fitted) -> Forecast:
     return Forecast(limited(predict_hours(fitted, log.test)), fitted.seconds, {})
 
 
-def coverage(log: Log, fitted: Fitted) -> dict[str, Any]:
+def coverage(log: Log, fitted: Fitted, intervals: Sequence[Interval]) -> dict[str, Any]:
     """For each nominal coverage, the share of test outcomes inside, overall and by tenth of predicted length."""
-    intervals = fit_intervals(hours_of(log.training), fitted.out_of_fold)
     test = log.test
     actual, predicted = hours_of(test), limited(predict_hours(fitted, test))
     found: dict[str, Any] = {}

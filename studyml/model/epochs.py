@@ -18,6 +18,8 @@ Progress = Callable[[int, int, float], None]
 _CHUNK_ROWS, _MEASURED_ROWS = 65_536, 16_384
 #: An improvement smaller than this is none.
 _LEAST_IMPROVEMENT = 1e-6
+#: How much of a loss is the squared error; the rest is the absolute error.
+_SQUARED_SHARE = {"mse": 1.0, "mae": 0.0, "mixed": 0.5}
 #: A falling learning rate ends at this share of what it began with.
 _LAST_SHARE = 0.01
 
@@ -108,7 +110,11 @@ def _graphs(network: Any, optimizer: Any, recipe: Recipe, batch: int) -> tuple[A
     """TensorFlow functions: train on some rows in batches, and the loss [n, members] of some rows."""
     import tensorflow as tf
 
-    loss_of = tf.abs if recipe.loss == "mae" else tf.square
+    def loss_of(error: Any) -> Any:
+        """The recipe's loss of errors in the target's unit, by row and member."""
+        share = _SQUARED_SHARE[recipe.loss]
+        return (1 - share) * tf.abs(error) + share * tf.square(error)
+
     variables = network.trainable_variables
 
     def train(matrix: Any, target: Any, weights: Any) -> None:

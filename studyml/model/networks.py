@@ -6,7 +6,7 @@ a members axis; LSTM and attention members are copies in one graph.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,22 @@ _ATTENTION_LAYERS = (64, 32)
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the inputs of a student's previous sessions are: positions [session, channel], the oldest first."""
+    """What the inputs are to the members.
+
+    ``sequence``: where the inputs of a student's previous sessions are, positions [session, channel], the oldest
+    first. ``seen``: which inputs each fold's member sees, [folds, inputs]; empty where all see all.
+    """
 
     inputs: int
     sequence: tuple[tuple[int, ...], ...] = ()
+    seen: tuple[tuple[bool, ...], ...] = ()
+
+    def seen_by(self, members: int) -> NDArray[np.float32]:
+        """1 where a member sees an input, else 0, [members, inputs]; a member beyond the folds sees all."""
+        mask = np.ones((members, self.inputs), np.float32)
+        if self.seen:
+            mask[: len(self.seen)] = self.seen
+        return mask
 
 
 @dataclass(frozen=True)
@@ -62,27 +74,43 @@ def members_network(recipe: Recipe, layout: Layout, members: int, rows: int) -> 
     """A Keras model from inputs [n, inputs] to targets [n, members]; ``rows`` scales the L2 penalty."""
     import keras
 
-    inputs = keras.Input((layout.inputs,), name="inputs")
+    inputs, seen = keras.Input((layout.inputs,), name="inputs"), layout.seen_by(members)
     if recipe.architecture in ("mlp", "ensemble"):
-        return keras.Model(inputs, _feedforward(recipe, inputs, members, rows))
+        repeated = keras.layers.RepeatVector(members)(inputs)
+        return keras.Model(inputs, _feedforward(recipe, repeated * seen if layout.seen else repeated, rows))
     build = _lstm if recipe.architecture == "lstm" else _attention
     # Each copy is a model of its own, so that the weights of the whole come member by member.
     copies = [keras.Model(inputs, build(recipe, layout, inputs, member, rows)) for member in range(members)]
-    outputs = [copy(inputs) for copy in copies]
+    outputs = [copy(inputs * seen[member] if layout.seen else inputs) for member, copy in enumerate(copies)]
     return keras.Model(inputs, keras.layers.Concatenate()(outputs) if members > 1 else outputs[0])
 
 
 def serving_network(recipe: Recipe, layout: Layout, target: Target, members: int) -> Any:
-    """A Keras model from inputs [n, inputs] to hours [n, 1]: the mean of the members' hours."""
+    """A Keras model from inputs [n, inputs] to hours [n, 1]: the mean of the members' hours.
+
+    It hides nothing from a member: ``without_unseen`` has taken the weights of what a member did not see.
+    """
     import keras
 
-    network = members_network(recipe, layout, members, 1)
+    network = members_network(recipe, replace(layout, seen=()), members, 1)
     hours = network.output
     if target.is_log:
         hours = keras.layers.Rescaling(target.scale, target.mean)(hours)
         hours = keras.ops.exp(keras.ops.clip(hours, np.log(SMALLEST_HOURS), np.log(LARGEST_HOURS)))
     hours = keras.ops.mean(hours, axis=1, keepdims=True)
     return keras.Model(network.input, hours)
+
+
+def without_unseen(
+    recipe: Recipe, layout: Layout, weights: list[NDArray[np.float32]], members: int
+) -> list[NDArray[np.float32]]:
+    """The weights with zero from each input to a feedforward member that did not see it.
+
+    Other architectures serve the one member that sees all.
+    """
+    if not layout.seen or recipe.architecture not in ("mlp", "ensemble"):
+        return weights
+    return [weights[0] * layout.seen_by(members)[:, :, None], *weights[1:]]
 
 
 def member_weights(
@@ -118,10 +146,11 @@ def first_kernel(network: Any) -> NDArray[np.float32] | None:
     return None
 
 
-def _feedforward(recipe: Recipe, inputs: Any, members: int, rows: int) -> Any:
+def _feedforward(recipe: Recipe, inputs: Any, rows: int) -> Any:
+    """Each member's target [n, members] from its own inputs [n, members, inputs]."""
     from keras import layers
 
-    hidden, width = layers.RepeatVector(members)(inputs), inputs.shape[-1]
+    hidden, (members, width) = inputs, inputs.shape[1:]
     for position, (units, dropout) in enumerate(zip(recipe.layers, recipe.dropouts, strict=True)):
         hidden = _members_dense(recipe, members, (width, units), position, rows, recipe.activation)(hidden)
         width = units

@@ -2,9 +2,9 @@
 
 ``guide``: the guide's network and training set-up (guide.md, Model Architecture, Training Process).
 ``selected``: SiLU, standardised log target, squared error, on the inputs that a lasso keeps: the best where sessions
-follow from what is known of student and topic. ``history``: every input, absolute error and a strong L2 penalty: the
-best where students return and differ. Both train a fixed number of epochs on a falling learning rate, so that no
-validation row has a say in when to stop and the out-of-fold errors are honest.
+follow from what is known of student and topic. ``history``: every input, absolute and squared error in equal parts, and
+a strong L2 penalty: the best where students return and differ. Both train a fixed number of epochs on a falling
+learning rate, so that no validation row has a say in when to stop and the out-of-fold errors are honest.
 """
 
 import math
@@ -43,7 +43,7 @@ class Recipe:
     activation: str = "relu"
     initializer: Literal["glorot_uniform", "he_normal"] = "glorot_uniform"
     target: Literal["hours", "log"] = "hours"
-    loss: Literal["mse", "mae"] = "mse"
+    loss: Literal["mse", "mae", "mixed"] = "mse"
     l2: float = 0.0
     learning_rate: float = 0.001
     clipnorm: float | None = None
@@ -91,7 +91,7 @@ _SMOOTH = Recipe(
 RECIPES = {
     "guide": Recipe(),
     "selected": _SMOOTH,
-    "history": replace(_SMOOTH, inputs="history", name="history", loss="mae", l2=0.01),
+    "history": replace(_SMOOTH, inputs="history", name="history", loss="mixed", l2=0.01),
 }
 #: What the setting ``auto`` stands for: the default portfolio.
 AUTO_ARCHITECTURES, AUTO_RECIPES = ("ensemble",), ("selected", "history")

@@ -13,16 +13,35 @@ _FOLDS, _PENALTIES = 5, 50
 _NEGLIGIBLE = 1e-9
 
 
+def select_by_fold(
+    matrix: NDArray[np.float32], hours: NDArray[np.float64], folds: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which inputs [folds, inputs] the member of each fold may see: what the rows [n] outside its fold select.
+
+    A fold has no say in what the member sees that predicts it, else its error would look better than it is. Raises
+    TrainingError where no fold's rows select anything.
+    """
+    seen = np.zeros((int(folds.max()) + 1, matrix.shape[1]), bool)
+    for fold in range(len(seen)):
+        outside = folds != fold
+        seen[fold, select_inputs(matrix[outside], hours[outside], folds[outside])] = True
+    if not seen.any():
+        raise TrainingError("no input tells anything about the length that chance would not")
+    return seen
+
+
 def select_inputs(matrix: NDArray[np.float32], hours: NDArray[np.float64], folds: NDArray[np.int64]) -> list[int]:
-    """Positions of the inputs [n, inputs] that a lasso on standardised log hours [n] keeps.
+    """Positions of the inputs [n, inputs] that a lasso on standardised log hours [n] keeps; none where none tells.
 
     The penalty is the largest whose cross-validated error is within one standard error of the best (Breiman et al.,
-    Classification and Regression Trees, 1984, section 3.4.3). Raises TrainingError where it keeps none.
+    Classification and Regression Trees, 1984, section 3.4.3).
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import Lasso, LassoCV
     from sklearn.model_selection import PredefinedSplit
 
+    if len(np.unique(folds)) < 2:
+        folds = np.arange(len(hours)) % _FOLDS
     step = max(1, len(hours) // _MAXIMUM_ROWS)
     inputs, logs = matrix[::step].astype(np.float64), np.log(hours[::step])
     target = (logs - logs.mean()) / (logs.std() or 1.0)
@@ -34,7 +53,4 @@ def select_inputs(matrix: NDArray[np.float32], hours: NDArray[np.float64], folds
         best = int(errors.argmin())
         within = np.flatnonzero(errors <= errors[best] + spread[best])
         kept = Lasso(alpha=float(path.alphas_[within].max())).fit(inputs, target).coef_
-    positions = np.flatnonzero(np.abs(kept) > _NEGLIGIBLE)
-    if not positions.size:
-        raise TrainingError("no input tells anything about the length that chance would not")
-    return [int(each) for each in positions]
+    return [int(each) for each in np.flatnonzero(np.abs(kept) > _NEGLIGIBLE)]

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from studyml.errors import TrainingError
 from studyml.model.epochs import Lived, Weights, run_epochs
 from studyml.model.keras_quietly import import_keras
-from studyml.model.networks import Layout, Target, fit_target, member_weights, members_network, serving_network
+from studyml.model.networks import (
+    Layout,
+    Target,
+    fit_target,
+    member_weights,
+    members_network,
+    serving_network,
+    without_unseen,
+)
 from studyml.model.recipe import Recipe
 
 Matrix = NDArray[np.float32]
@@ -75,7 +83,8 @@ def train(rows: Rows, recipe: Recipe, layout: Layout, progress: Progress | None 
     lived = run_epochs(network, rows.matrix, target.encode(rows.hours), members.weights, recipe, progress)
     out_of_fold = _out_of_fold(network, rows, target)
     serving = serving_network(recipe, layout, target, len(members.served))
-    serving.set_weights(member_weights(recipe, network.get_weights(), len(members.names), members.served))
+    weights = without_unseen(recipe, layout, network.get_weights(), len(members.names))
+    serving.set_weights(member_weights(recipe, weights, len(members.names), members.served))
     serving(rows.matrix[:1])  # Keras exports only what was called
     curves = {"members": [_curve(lived, *each) for each in enumerate(members.names)], "learning_rate": lived.rates}
     return Trained(serving, out_of_fold, curves, len(lived.rates))

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
-from studyml.errors import TrainingError
 from studyml.evaluation.folds import grouped_folds
 from studyml.evaluation.holdout import newest_rows
 from studyml.features.augmentation import augment
@@ -20,7 +19,7 @@ from studyml.frame import Frame
 from studyml.model import training
 from studyml.model.networks import Layout
 from studyml.model.recipe import FOLDS, Recipe
-from studyml.model.selection import select_inputs
+from studyml.model.selection import select_by_fold
 from studyml.steps.training_data import LABEL
 
 #: Lengths and scales whose logarithm adds up in a log target (facts of the guide's own data process).
@@ -59,9 +58,9 @@ def fit_recipe(
     hours = frame[LABEL].astype(np.float64)
     students, dates = _integers(frame, "student_id"), _integers(frame, "session_date")
     fold = grouped_folds(students, dates, folds=folds, seed=recipe.seed)
-    encoder = _fit_inputs(frame, recipe, hours, fold)
+    encoder, layout = _fit_inputs(frame, recipe, hours, fold)
     rows = _rows(frame, recipe, encoder, hours, fold)
-    trained = training.train(rows, recipe, layout_of(encoder), progress)
+    trained = training.train(rows, recipe, layout, progress)
     out_of_fold = limited(trained.out_of_fold[: len(frame)])
     return Fitted(recipe, encoder, trained, out_of_fold, fold, time.monotonic() - started)
 
@@ -91,15 +90,18 @@ def layout_of(encoder: Encoder) -> Layout:
     return Layout(len(encoder.inputs), tuple(tuple(by_session[session]) for session in oldest_first))
 
 
-def _fit_inputs(frame: Frame, recipe: Recipe, hours: Floats, folds: NDArray[np.int64]) -> Encoder:
+def _fit_inputs(frame: Frame, recipe: Recipe, hours: Floats, folds: NDArray[np.int64]) -> tuple[Encoder, Layout]:
     if recipe.inputs == "guide":
-        return fit_encoder(frame, always=_sequence(recipe))
+        encoder = fit_encoder(frame, always=_sequence(recipe))
+        return encoder, layout_of(encoder)
     encoder = fit_encoder(frame, (*GUIDE_INPUTS, *HISTORY_FEATURES), logs=LOGS, always=_sequence(recipe))
     if recipe.inputs == "history":
-        return encoder
-    kept = set(select_inputs(encoder.encode(frame), hours, folds))
-    kept |= {position for session in layout_of(encoder).sequence for position in session}
-    return encoder.keep(sorted(kept), "it tells nothing about the length that chance would not")
+        return encoder, layout_of(encoder)
+    seen = select_by_fold(encoder.encode(frame), hours, folds)
+    seen[:, [position for session in layout_of(encoder).sequence for position in session]] = True
+    kept = np.flatnonzero(seen.any(axis=0)).tolist()
+    encoder = encoder.keep(kept, "it tells nothing about the length that chance would not")
+    return encoder, replace(layout_of(encoder), seen=tuple(map(tuple, seen[:, kept].tolist())))
 
 
 def _sequence(recipe: Recipe) -> tuple[str, ...]:
@@ -127,12 +129,3 @@ def _rows(frame: Frame, recipe: Recipe, encoder: Encoder, hours: Floats, folds: 
 
 def _integers(frame: Frame, name: str) -> NDArray[np.int64]:
     return frame[name].astype(np.int64)
-
-
-def choose(fitted: list[Fitted], frame: Frame) -> Fitted:
-    """The one with the lowest out-of-fold MAE on the newest rows; raises TrainingError where none is finite."""
-    recent, hours = recent_rows(frame), frame[LABEL].astype(np.float64)
-    errors = [float(np.abs(each.out_of_fold - hours)[recent].mean()) for each in fitted]
-    if not fitted or not np.isfinite(errors).any():
-        raise TrainingError("no network converged: lower the learning rate or look at the data.")
-    return fitted[int(np.nanargmin(errors))]

@@ -16,8 +16,8 @@ def tuned_names(
 ) -> tuple[str, str]:
     """The architecture and the recipe to tune: the named ones, by default the configured ones.
 
-    What is ``auto`` is the champion's; without a champion that is a network, that of the portfolio's first. Raises
-    SettingsError for a name that there is not.
+    What is ``auto`` is the champion's; without a champion that is a network, that of the portfolio's last,
+    which trains on every log. Raises SettingsError for a name that there is not.
     """
     architecture, recipe = architecture or settings.architecture, recipe or settings.recipe
     for name, known in ((architecture, ARCHITECTURES), (recipe, tuple(RECIPES))):
@@ -27,8 +27,8 @@ def tuned_names(
     if present is not None and not present.is_fallback:
         architecture = present.architecture if architecture == "auto" else architecture
         recipe = (present.recipe or recipe) if recipe == "auto" else recipe
-    first = portfolio(architecture, recipe, settings.hyperparameters, seed=settings.seed)[0]
-    return first.architecture, first.name
+    last = portfolio(architecture, recipe, settings.hyperparameters, seed=settings.seed)[-1]
+    return last.architecture, last.name
 
 
 def tuned_recipe(
