@@ -126,11 +126,13 @@ def test_clipping_keeps_a_gradient_within_its_norm(monkeypatch: pytest.MonkeyPat
     assert plain[1].losses[-1] != pytest.approx(clipped[1].losses[-1], rel=1e-3)
 
 
-def test_the_loss_is_the_recipes() -> None:
-    network, found = lived(replace(RECIPE, loss="mae"))
-    absolute = np.sqrt(errors(network))
+@pytest.mark.parametrize(("loss", "squared_share"), [("mse", 1.0), ("mae", 0.0), ("mixed", 0.5)])
+def test_the_loss_is_the_recipes(loss: Any, squared_share: float) -> None:
+    network, found = lived(replace(RECIPE, loss=loss))
+    squared = errors(network)[: ROWS // 2]
+    expected = squared_share * squared + (1 - squared_share) * np.sqrt(squared)
 
-    assert found.losses[-1] == pytest.approx(absolute[: ROWS // 2].mean(axis=0), rel=1e-4)
+    assert found.losses[-1] == pytest.approx(expected.mean(axis=0), rel=1e-4)
 
 
 @pytest.mark.parametrize(("rows", "batch"), [(10, 3), (8, 8), (200_000, 64)])

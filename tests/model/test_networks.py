@@ -18,6 +18,7 @@ from studyml.model.networks import (
     members_network,
     serving_network,
     set_member,
+    without_unseen,
 )
 from studyml.model.recipe import ARCHITECTURES, Recipe
 
@@ -54,6 +55,34 @@ def test_what_serves_is_the_mean_of_the_members_hours(architecture: str) -> None
     hours = target.decode(np.asarray(members(MATRIX))[:, [2, 0]])
 
     assert np.asarray(serving(MATRIX))[:, 0] == pytest.approx(hours.mean(axis=1), rel=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_member_does_not_see_what_is_hidden_from_it_and_one_beyond_the_folds_sees_all(architecture: str) -> None:
+    hidden = replace(LAYOUT, seen=((True,) * 4 + (False,), (False,) + (True,) * 4))
+    network = members_network(small(architecture), hidden, MEMBERS, 100)
+    before = np.asarray(network(MATRIX))
+
+    for position, blind in ((4, [0]), (0, [1])):
+        changed = MATRIX.copy()
+        changed[:, position] += 1.0
+        moved = np.abs(np.asarray(network(changed)) - before).max(axis=0)
+        assert [member for member in range(MEMBERS) if moved[member] < 1e-6] == blind
+
+
+def test_what_serves_has_no_weight_on_what_a_member_did_not_see_and_says_the_same() -> None:
+    recipe, target = small("ensemble"), Target(True, 1.1, 0.6)
+    hidden = replace(LAYOUT, seen=((True, False) * 2 + (True,), (True,) * 5, (False,) * 5))
+    members = members_network(recipe, hidden, MEMBERS, 100)
+    serving = serving_network(recipe, hidden, target, MEMBERS)
+    serving.set_weights(without_unseen(recipe, hidden, members.get_weights(), MEMBERS))
+
+    assert np.asarray(serving(MATRIX))[:, 0] == pytest.approx(
+        target.decode(np.asarray(members(MATRIX))).mean(axis=1), rel=1e-5
+    )
+    kernel = first_kernel(serving)
+    assert kernel is not None
+    assert (kernel == 0).all(axis=2).tolist() == [[not each for each in seen] for seen in hidden.seen]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

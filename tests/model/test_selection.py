@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from studyml.errors import TrainingError
-from studyml.model.selection import select_inputs
+from studyml.model.selection import select_by_fold, select_inputs
 
 ROWS, NOISE = 400, 20
 
@@ -35,16 +35,40 @@ def test_the_same_rows_keep_the_same_inputs_in_any_order_of_the_columns() -> Non
     assert select_inputs(matrix, hours, folds) == sorted(order[shuffled].tolist())
 
 
-def test_where_nothing_tells_the_length_it_says_so() -> None:
+def test_where_nothing_tells_the_length_nothing_is_kept() -> None:
+    assert select_inputs(*data(0, strength=0.0)) == []
+
+
+def test_where_nothing_tells_the_length_in_any_fold_it_says_so() -> None:
     with pytest.raises(TrainingError, match="no input tells anything about the length"):
-        select_inputs(*data(0, strength=0.0))
+        select_by_fold(*data(0, strength=0.0))
 
 
 @pytest.mark.parametrize("hours", [np.full(ROWS, 2.0), np.where(np.arange(ROWS) == 7, 3.0, 2.0)])
 def test_labels_that_hardly_vary_are_a_sentence_too(hours: np.ndarray) -> None:
     matrix, _, folds = data(0)
     with pytest.raises(TrainingError, match="no input tells anything"):
-        select_inputs(matrix, hours, folds)
+        select_by_fold(matrix, hours, folds)
+
+
+@pytest.mark.parametrize("fold", range(5))
+def test_a_fold_has_no_say_in_what_its_own_member_sees(fold: int) -> None:
+    matrix, hours, folds = data(3)
+    inside, other = folds == fold, np.random.default_rng(fold).lognormal(0, 2, ROWS)
+
+    before, after = (select_by_fold(matrix, each, folds) for each in (hours, np.where(inside, other, hours)))
+
+    assert before.shape == (5, 2 + NOISE)
+    assert (before[fold] == after[fold]).all()
+    assert before[fold, :2].all()
+    assert (before != after).any(), "the other members see what changed"
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_few_folds_are_enough(count: int) -> None:
+    matrix, hours, _ = data(4)
+
+    assert select_by_fold(matrix, hours, np.arange(ROWS) % count)[:, :2].all()
 
 
 def test_more_rows_than_the_lasso_looks_at_give_the_same_choice() -> None:

@@ -84,6 +84,24 @@ def test_a_fold_has_no_say_in_its_own_out_of_fold_predictions() -> None:
     assert np.abs(after[~inside] - before[~inside]).mean() > 0.01
 
 
+def test_a_member_predicts_its_fold_without_what_it_does_not_see(tmp_path: Path) -> None:
+    plain = rows(100)
+    recipe = replace(RECIPES["selected"], architecture="ensemble", epochs=3, layers=(16, 8), dropouts=(0.1, 0.0))
+    layout = Layout(INPUTS, seen=((False, *(True,) * (INPUTS - 1)), *((True,) * INPUTS,) * (FOLDS - 1)))
+    changed = plain.matrix.copy()
+    changed[plain.folds == 0, 0] = 4.0  # its own fold's values never train the member that does not see the input
+
+    found = train(plain, recipe, layout)
+    save(found, tmp_path)
+    other = train(replace(plain, matrix=changed), recipe, layout)
+
+    inside = plain.folds == 0
+    assert other.out_of_fold[inside] == pytest.approx(found.out_of_fold[inside], abs=1e-6)
+    assert np.abs(other.out_of_fold[~inside] - found.out_of_fold[~inside]).max() > 1e-4
+    served = run_network(open_network(tmp_path / "model.onnx"), plain.matrix)
+    assert served == pytest.approx(predict(found, plain.matrix), abs=1e-4)
+
+
 def test_kernels_start_as_wide_as_those_of_a_lone_network() -> None:
     wide = replace(Recipe(), layers=(128,), dropouts=(0.0,))
     for initializer, deviation in (("glorot_uniform", (2 / (40 + 128)) ** 0.5), ("he_normal", (2 / 40) ** 0.5)):

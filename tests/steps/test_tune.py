@@ -119,12 +119,12 @@ class TestPlanning:
         with pytest.raises(TrainingError, match=r"^0 labelled sessions are too few to tune on: 50 are needed\.$"):
             planned(simulated)
 
-    def test_auto_is_the_champions_and_without_one_the_portfolios_first(
+    def test_auto_is_the_champions_and_without_one_a_recipe_that_trains_on_every_log(
         self, observed: Settings, lived: Settings
     ) -> None:
         auto = {"architecture": "auto", "recipe": "auto"}
         planned(observed.model_copy(update=auto))
-        assert rows(observed, "DISTINCT ON (search_id, trial) architecture, recipe")[0] == ("ensemble", "selected")
+        assert rows(observed, "DISTINCT ON (search_id, trial) architecture, recipe")[0] == ("ensemble", "history")
 
         ((architecture, recipe),) = query(
             lived, "SELECT architecture, recipe FROM studyml.model_versions WHERE status = 'champion'"
