@@ -36,11 +36,15 @@ _MANY_ROWS = 2000
 
 @dataclass(frozen=True)
 class Peer:
-    """A predictor to compare with, and whether it sees history."""
+    """A predictor to compare with, and whether it sees history.
+
+    ``is_told``: it is given which features count, and how, on the guide's process. Nobody knows that of a log.
+    """
 
     fit: Fit
     is_tree: bool = False
     history: bool = False
+    is_told: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,6 +62,14 @@ def _naive(which: str) -> Fit:
 
 def _log_features(frame: Frame) -> dict[str, Floats]:
     return {name: frame[name].astype(np.float64) for name in LOG_FEATURES}
+
+
+def _log_linear(frame: Frame, names: Sequence[str], seed: int) -> Predict:  # noqa: ARG001
+    from sklearn.linear_model import LinearRegression
+
+    encoder = fit_encoder(frame, names, logs=LOG_FEATURES)
+    model = LinearRegression().fit(encoder.encode(frame).astype(np.float64), np.log(hours_of(frame)))
+    return lambda rows: np.exp(np.asarray(model.predict(encoder.encode(rows).astype(np.float64))))
 
 
 def _linear(frame: Frame, names: Sequence[str], seed: int) -> Predict:  # noqa: ARG001
@@ -178,7 +190,9 @@ _TREES: dict[str, Fit] = {
     "histogram_boosting": _histogram_boosting,
 }
 PEERS: dict[str, Peer] = {
-    **{name: Peer(_naive(name)) for name in ("median", "estimate", "log_linear")},
+    **{name: Peer(_naive(name)) for name in ("median", "estimate")},
+    "log_linear_three": Peer(_naive("log_linear"), is_told=True),
+    "log_linear": Peer(_log_linear),
     "linear": Peer(_linear),
     **{name: Peer(fit, is_tree=True) for name, fit in _TREES.items()},
     **{f"{name}_history": Peer(fit, is_tree=True, history=True) for name, fit in _TREES.items()},

@@ -10,11 +10,11 @@ from rich.table import Table as Printed
 
 from benchmarks.quality import summary
 from benchmarks.quality.missing import RATES
-from benchmarks.quality.ours import NAMES
-from benchmarks.quality.plan import GUIDE, REAL_LOGS
+from benchmarks.quality.ours import AUTO, NAMES, SERVED
+from benchmarks.quality.plan import REAL_LOGS, SERVED_SIZES
 from benchmarks.quality.processes import PROCESSES
 from benchmarks.quality.results import Result
-from benchmarks.quality.targets import COVERAGE_SIZE, Target, coverages, gaps, label, targets
+from benchmarks.quality.targets import Target, coverages, gaps, label, targets
 
 
 def print_report(console: Console, results: Sequence[Result]) -> bool:
@@ -22,7 +22,8 @@ def print_report(console: Console, results: Sequence[Result]) -> bool:
     found = summary.tables(results)
     for table in found:
         console.print(_printed(table), "")
-    _print_coverages(console, results)
+    for process, size in dict.fromkeys((each.process, each.size) for each in results if each.size in SERVED_SIZES):
+        _print_coverages(console, results, process, size)
     for process, size in sorted({(each.process, each.size) for each in results if "gaps" in each.details}):
         _print_gaps(console, results, process, size)
     listed = targets(found, results)
@@ -35,7 +36,13 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
     found = summary.tables(results)
     return {
         "tables": [asdict(table) for table in found],
-        "coverage": [asdict(each) for each in coverages(results, GUIDE, COVERAGE_SIZE)],
+        "coverage": [
+            {"process": process, "size": size, "predictor": predictor, **asdict(each)}
+            for process, size, predictor in dict.fromkeys(
+                (result.process, result.size, result.predictor) for result in results
+            )
+            for each in coverages(results, process, size, predictor)
+        ],
         "gaps": [
             {"process": process, "size": size, "rates": RATES, **asdict(row)}
             for process, size in sorted({(each.process, each.size) for each in results if "gaps" in each.details})
@@ -76,19 +83,23 @@ def _printed(table: summary.Table) -> Printed:
     return printed
 
 
-def _print_coverages(console: Console, results: Sequence[Result]) -> None:
-    found = coverages(results, GUIDE, COVERAGE_SIZE)
-    if not found:
+def _print_coverages(console: Console, results: Sequence[Result], process: str, size: int) -> None:
+    found = {name: coverages(results, process, size, name) for name in (AUTO, SERVED)}
+    if not any(found.values()):
         return
+    name = f"{process} at {size:,}" if size else process
     printed = Printed(
-        title=f"Intervals of auto, guide's process at {COVERAGE_SIZE}: share of outcomes inside", title_justify="left"
+        title=f"Intervals on {name}: share of outcomes inside, overall and by tenth of predicted length",
+        title_justify="left",
     )
-    printed.add_column("interval")
-    for heading in ("overall", *(f"{hours:.1f} h" for hours in found[0].hours)):
+    printed.add_column("of")
+    for heading in ("interval", "overall", *(str(tenth) for tenth in range(1, 11))):
         printed.add_column(heading, justify="right")
-    for each in found:
-        printed.add_row(each.nominal, f"{each.overall:.1%}", *(f"{tenth:.1%}" for tenth in each.tenths))
-    console.print(printed, "Columns: tenths by predicted length, each from the hours named (mean over seeds).", "")
+    for predictor, of_predictor in found.items():
+        for each in of_predictor:
+            shares = (f"{100 * share:.1f}" for share in (each.overall, *each.tenths))
+            printed.add_row(predictor, each.nominal, *shares)
+    console.print(printed, "Percent, mean over seeds; 1 is the shortest tenth.", "")
 
 
 def _print_gaps(console: Console, results: Sequence[Result], process: str, size: int) -> None:

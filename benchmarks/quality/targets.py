@@ -34,7 +34,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Coverage:
-    """The share of outcomes inside the intervals of ``auto``: mean over seeds, overall and by predicted length."""
+    """The share of outcomes inside a predictor's intervals: mean over seeds, overall and by predicted length."""
 
     nominal: str
     overall: float
@@ -78,7 +78,8 @@ def _never_behind(table: Table) -> Target:
     behind = [
         row
         for row in table.rows
-        if row.predictor in PEERS and row.behind is not None and row.error is not None
+        if row.predictor in PEERS and not PEERS[row.predictor].is_told
+        if row.behind is not None and row.error is not None
         if row.behind < -ERRORS * row.error
     ]
     figures = ", ".join(f"{row.predictor} {row.behind:+.3f} ± {row.error:.3f}" for row in behind)
@@ -119,9 +120,10 @@ def label(table: Table) -> str:
     return f"{table.process} at {table.size:,}" if table.size else table.process
 
 
-def coverages(results: Iterable[Result], process: str, size: int) -> list[Coverage]:
-    """The coverage of the intervals of ``auto`` on a process, mean over seeds."""
-    seeds = [each.details["coverage"] for each in _autos(results, process, size) if "coverage" in each.details]
+def coverages(results: Iterable[Result], process: str, size: int, predictor: str = AUTO) -> list[Coverage]:
+    """The coverage of a predictor's intervals on a process, mean over seeds."""
+    of_case = [each for each in results if (each.process, each.size, each.predictor) == (process, size, predictor)]
+    seeds = [each.details["coverage"] for each in of_case if "coverage" in each.details]
     return [
         Coverage(
             nominal,

@@ -24,6 +24,7 @@ from studyml.frame import MISSING, NULL_INTEGER, UNSEEN, Frame
 
 Result = TypeVar("Result")
 Vocabularies = Mapping[str, tuple[str, ...]]
+Ids = NDArray[np.int64]
 
 _TYPES = {"id": ">i8", "integer": ">i8", "time": ">i8", "number": ">f8", "category": ">i4"}
 _READ_TRIES = 3
@@ -73,41 +74,55 @@ def read_consistently(
 
 
 def read_students(
-    connection: Connection, schema: str, vocabularies: Vocabularies, columns: Sequence[Column] = STUDENTS
+    connection: Connection,
+    schema: str,
+    vocabularies: Vocabularies,
+    columns: Sequence[Column] = STUDENTS,
+    *,
+    ids: Ids | None = None,
 ) -> Frame:
-    """All students: id, the features, ordered by id."""
-    return _read(connection, schema, "students", columns, vocabularies)
+    """All students, or those with these ids (ascending): id, the features, ordered by id."""
+    return _read_ids(connection, schema, "students", columns, vocabularies, ids)
 
 
 def read_topics(
-    connection: Connection, schema: str, vocabularies: Vocabularies, columns: Sequence[Column] = TOPIC_COLUMNS
+    connection: Connection,
+    schema: str,
+    vocabularies: Vocabularies,
+    columns: Sequence[Column] = TOPIC_COLUMNS,
+    *,
+    ids: Ids | None = None,
 ) -> Frame:
-    """All topics: id, the features and ``subject_key``, ordered by id."""
-    return _read(connection, schema, "topics", columns, vocabularies, extra={"subject_key": _SUBJECT_KEY})
+    """All topics, or those with these ids (ascending): id, the features and ``subject_key``, ordered by id."""
+    return _read_ids(connection, schema, "topics", columns, vocabularies, ids, {"subject_key": _SUBJECT_KEY})
 
 
-def read_session_keys(connection: Connection, schema: str, ids: NDArray[np.int64]) -> Frame:
-    """id, student_id and topic_id of the sessions with these ids (ascending), as far as they exist, ordered by id.
+def read_session_keys(connection: Connection, schema: str, ids: Ids) -> Frame:
+    """id, student_id and topic_id of the sessions with these ids (ascending), as far as they exist, ordered by id."""
+    return _read_ids(connection, schema, "study_sessions", SESSION_KEYS, {}, ids)
 
-    A few thousand at a time through the primary key; of very many, their whole range.
-    """
-    if len(ids) > _MANY_IDS:
-        between = sql.SQL("id BETWEEN {} AND {}").format(sql.Literal(int(ids[0])), sql.Literal(int(ids[-1])))
-        found = _read(connection, schema, "study_sessions", SESSION_KEYS, {}, between)
-        return found.take(np.isin(found["id"], ids))
+
+def _read_ids(
+    connection: Connection,
+    schema: str,
+    table: str,
+    columns: Sequence[Column],
+    vocabularies: Vocabularies,
+    ids: Ids | None,
+    extra: Mapping[str, sql.Composable] | None = None,
+) -> Frame:
+    """A few thousand ids at a time through the primary key; of very many, their whole range; None: all rows."""
+    if ids is None or len(ids) > _MANY_IDS:
+        whole: sql.Composable = sql.SQL("true")
+        if ids is not None:
+            whole = sql.SQL("id BETWEEN {} AND {}").format(sql.Literal(int(ids[0])), sql.Literal(int(ids[-1])))
+        found = _read(connection, schema, table, columns, vocabularies, whole, extra)
+        return found if ids is None else found.take(np.isin(found["id"], ids))
     chunks = [ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE)] or [ids]
-    parts = [
-        _read(
-            connection,
-            schema,
-            "study_sessions",
-            SESSION_KEYS,
-            {},
-            sql.SQL("id = ANY({}::bigint[])").format(_array(chunk)),
-        )
-        for chunk in chunks
-    ]
-    return Frame({name: np.concatenate([part[name] for part in parts]) for name in parts[0].columns}, {})
+    wanted = [sql.SQL("id = ANY({}::bigint[])").format(_array(chunk)) for chunk in chunks]
+    parts = [_read(connection, schema, table, columns, vocabularies, where, extra) for where in wanted]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0].columns}
+    return Frame(joined, parts[0].vocabularies)
 
 
 def _array(values: NDArray[np.int64]) -> "sql.Literal[str]":

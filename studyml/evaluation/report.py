@@ -72,7 +72,8 @@ def evaluate(evidence: Evidence) -> dict[str, Any]:
     if judged:
         document |= _judged(holdout, evidence.features, out_of_fold, name)
     if out_of_fold is not None:
-        document["cross_validation"] = cross_validation(out_of_fold)
+        stops = (metadata.get("hyperparameters") or {}).get("stop_patience") is not None
+        document["cross_validation"] = cross_validation(out_of_fold) | {"stopped_on_own_fold": stops}
     return add_words(document)
 
 

@@ -105,8 +105,11 @@ def _folds(found: Mapping[str, Any]) -> Iterator[str]:
         return
     best = min(naive, key=lambda each: float(each["mean"]))
     spread = "" if own["deviation"] is None else f" ± {own['deviation']:.2f}"
+    unseen = "that its networks had not learned from, though each was stopped where its own fold's error was lowest"
+    if not found["stopped_on_own_fold"]:
+        unseen = "that its networks had not seen"
     yield (
-        f"Across {len(found['folds'])} folds of students that its networks had not seen, the error is"
+        f"Across {len(found['folds'])} folds of students {unseen}, the error is"
         f" {own['mean']:.2f}{spread} h; {NAMES[best['predictor']]} has {best['mean']:.2f} h there."
     )
 
@@ -182,7 +185,9 @@ def _intervals(calibration: Mapping[str, Any]) -> Iterator[str]:
         parts.append(f"{100 * each['actual']:.0f} %{verb} in the {100 * each['nominal']:.0f} % interval")
         if abs(each["actual"] - each["nominal"]) > SURE * each["standard_error"]:
             off.append("too narrow" if each["actual"] < each["nominal"] else "too wide")
-    words = f"on the holdout these are {off[0]}, by more than chance" if off else "that is as promised, within chance"
+    words = "that is as promised, within chance"
+    if off:
+        words = f"from the training rows alone they are {off[0]}, by more than chance; what serves was moved by it"
     yield f"Of the held-out sessions, {_listed(parts)}: {words}."
 
 

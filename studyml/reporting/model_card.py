@@ -23,8 +23,7 @@ _LIMITS = (
     "## Limits",
     "",
     "- Predictions lie between 0.1 and 24 hours.",
-    "- It knows students and topics by their features only: about ones unlike those it learned from it says nothing"
-    " sure.",
+    "- About students and topics unlike those it learned from it says nothing sure.",
     "- `breaks_taken` is never used: it is known only after a session.",
     "- It repeats what its data hold: where a group of students was recorded rarely, or differently, it is weaker.",
 )
@@ -32,6 +31,10 @@ _ETHICS = (
     "## People in the data",
     "",
     "- No name and no e-mail address is in its files or its snapshot; sessions and students are numbers.",
+)
+_USES_HISTORY = (
+    "- It uses what each student needed in earlier sessions, for that student's own predictions: `studyml explain"
+    " --session ID` shows it."
 )
 _USES_GROUPS = (
     "- It uses the students' {used}: read its error by education level, in the evaluation, before relying on it for a"
@@ -75,7 +78,9 @@ def _card(metadata: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> 
 def _ethics(metadata: Mapping[str, Any]) -> list[str]:
     features = {name.partition("=")[0] for name in metadata["features"]}
     used = [words for name, words in (("age", "age"), ("education_level", "education level")) if name in features]
-    return [*_ETHICS, *([_USES_GROUPS.format(used=" and ".join(used))] if used else [])]
+    history = any(name.startswith("previous_") or "_history_" in name or "_recent_" in name for name in features)
+    lines = [*_ETHICS, *([_USES_HISTORY] if history else [])]
+    return [*lines, *([_USES_GROUPS.format(used=" and ".join(used))] if used else [])]
 
 
 def _checking(version: str, evaluation: Mapping[str, Any] | None) -> list[str]:

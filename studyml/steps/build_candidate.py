@@ -74,7 +74,7 @@ def build_candidate(settings: Settings, run: RetrainingRun, version: str, frame:
         "epochs": fitted.trained.epochs,
         "training_seconds": round(seconds, 1),
         "out_of_fold_mae": _finite(chosen.out_of_fold_mae),
-        "random_split_mae": _random_split_mae(frame, chosen.recipe, settings.holdout_fraction),
+        "random_split_mae": random_split_mae(frame, chosen.recipe, settings.holdout_fraction),
         "outlying_labels": int(outlying(frame.take(~held)[LABEL].astype(np.float64)).sum()),
         "snapshot_sha256": snapshot,
     }
@@ -115,7 +115,7 @@ def output_rules(fitted: Fitted, hours: NDArray[np.float64], holdout: Holdout) -
     return Output(fit_intervals(hours, fitted.out_of_fold, newest=newest))
 
 
-def _random_split_mae(frame: Frame, recipe: Recipe, fraction: float) -> float | None:
+def random_split_mae(frame: Frame, recipe: Recipe, fraction: float) -> float | None:
     """The guide's random 80/20 split, seed 42: reported beside the honest figure, never decided on (design 9.8).
 
     None where that network cannot be trained or does not converge.

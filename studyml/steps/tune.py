@@ -242,6 +242,8 @@ def _tell(proposal: Proposal, line: str | None, tell: Tell) -> None:
     tell(proposal.sentence)
     if line is not None and proposal.is_worth_it:
         tell(f"to use it, set this, then train: {line}")
+        if "STUDYML_RECIPE=" in line or "STUDYML_ARCHITECTURE=" in line:
+            tell("it was found for this network alone: what is auto now, a choice among several, ends with it")
 
 
 def _words(parameters: Mapping[str, Any]) -> str:

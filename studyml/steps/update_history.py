@@ -117,14 +117,17 @@ def _sessions(settings: Settings, connection: Connection, outcomes: Columns) -> 
 def _read_inputs(settings: Settings, session_ids: Integers) -> Frame:
     """Keys and raw inputs of the sessions whose student and topic exist."""
     schema = settings.source_schema
-    sessions, students, topics = read_source(
-        settings,
-        lambda source: (
-            read_session_keys(source, schema, session_ids),
-            read_students(source, schema, {}, _STUDENT),
-            read_topics(source, schema, {}, _TOPIC),
-        ),
-    )
+
+    def read(source: Connection) -> tuple[Frame, Frame, Frame]:
+        sessions = read_session_keys(source, schema, session_ids)
+        students, topics = (np.unique(sessions[name].astype(np.int64)) for name in ("student_id", "topic_id"))
+        return (
+            sessions,
+            read_students(source, schema, {}, _STUDENT, ids=students),
+            read_topics(source, schema, {}, _TOPIC, ids=topics),
+        )
+
+    sessions, students, topics = read_source(settings, read)
     student, has_student = positions(sessions["student_id"], students["id"])
     topic, has_topic = positions(sessions["topic_id"], topics["id"])
     both = has_student & has_topic

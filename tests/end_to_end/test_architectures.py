@@ -89,7 +89,7 @@ def served(
 ) -> Served:
     """The architecture, trained with history, and made champion by hand: a good one would be by its gates."""
     # The guide's random split, a figure for comparison, would train everything twice; it is tested elsewhere.
-    monkeypatch.setattr(build_candidate, "_random_split_mae", lambda *_: None)
+    monkeypatch.setattr(build_candidate, "random_split_mae", lambda *_: None)
     settings = make_settings(architecture=request.param, recipe="history", hyperparameters=QUICK)
     simulate_into_database(settings, Simulation(sessions=250), end=END, now=NOW, progress=silent)
     decided = retrained(settings)
@@ -100,6 +100,25 @@ def served(
         promote_version(settings, version, now=NOW, actor="test", reason="to be served")
     score(settings, as_of=NOW, now=NOW, progress=silent)
     return Served(settings, version)
+
+
+@pytest.mark.deployment
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_passes_the_gates_as_it_is_and_serves(
+    architecture: str, make_settings: Callable[..., Settings]
+) -> None:
+    settings = make_settings(architecture=architecture)
+    simulate_into_database(settings, Simulation(sessions=600), end=END, now=NOW, progress=silent)
+
+    decided = retrained(settings)
+
+    assert decided is not None
+    assert decided["decision"] == "promoted"
+    written = score(settings, as_of=NOW, now=NOW, progress=silent)["written"]
+    served = query(settings, "SELECT DISTINCT architecture FROM studyml.model_versions WHERE status = 'champion'")
+    assert (written > 0, served) == (True, [(architecture,)])
+    shown = query(settings, "SELECT count(*) FROM analytics.study_time_predictions WHERE predicted_hours >= 0.1")
+    assert shown == [(written,)]
 
 
 _CHILD = """

@@ -105,6 +105,17 @@ def test_a_bias_is_said_when_it_is_one_and_not_when_it_may_be_chance() -> None:
     assert any("Sessions take longer than it says: by 3" in each for each in biased["know"])
 
 
+@pytest.mark.parametrize(("patience", "words"), [(None, "had not seen"), (15, "each was stopped where its own fold")])
+def test_folds_that_a_training_stopped_by_are_not_called_unseen(patience: int | None, words: str) -> None:
+    rows = small([1, 2] * 30, [1.1, 2.1] * 30)
+    folded = replace(rows, predicted={**rows.predicted, "fold": np.arange(60) % 5.0})
+    metadata = {"is_fallback": False, "recipe": "guide", "hyperparameters": {"stop_patience": patience}}
+
+    (sentence,) = [each for each in evaluate(Evidence(metadata, rows, out_of_fold=folded))["know"] if "folds" in each]
+
+    assert words in sentence
+
+
 def test_what_a_version_lacks_is_said_and_nothing_crashes() -> None:
     document = said(np.linspace(1, 4, 60), np.linspace(1, 4, 60) + 0.1)
 

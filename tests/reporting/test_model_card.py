@@ -124,6 +124,14 @@ def test_the_card_of_what_does_not_look_at_students_does_not_say_it_does(tmp_pat
     assert "It uses the students'" not in card(tmp_path, FALLBACK)
 
 
+def test_the_card_of_what_uses_a_students_past_says_so(tmp_path: Path) -> None:
+    words = "uses what each student needed in earlier sessions"
+
+    assert words not in card(tmp_path, NETWORK)
+    for name in ("student_history_count", "topic_recent_residual", "previous_1_ratio"):
+        assert words in card(tmp_path, {**NETWORK, "features": [*NETWORK["features"], name]})
+
+
 def test_the_card_says_how_it_was_trained(tmp_path: Path) -> None:
     tried = [{"architecture": "mlp", "recipe": recipe} for recipe in ("guide", "history")]
     text = card(

@@ -351,6 +351,12 @@ class TestTheProposal:
         assert told[1] == "1.300 ± 0.100 h  current"
         assert told[2].endswith("worth a training.")
         assert told[3].startswith("to use it, set this, then train: STUDYML_HYPERPARAMETERS=")
+        assert len(told) == 4
+
+        auto = observed.model_copy(update={"recipe": "auto"})
+        choose_best(auto, search_id=search_id, tell=told.append)
+        assert told[7].startswith("to use it, set this, then train: STUDYML_RECIPE=selected STUDYML_HYPERPARAMETERS=")
+        assert "what is auto now, a choice among several, ends with it" in told[8]
 
     def test_trials_that_failed_do_not_hide_one_that_succeeded(self, observed: Settings) -> None:
         search_id, ids = planned(observed, 2)

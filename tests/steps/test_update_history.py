@@ -329,29 +329,35 @@ def test_a_correction_keeps_the_inputs_of_the_first_observation(small: Settings)
 
 
 @pytest.fixture
-def rows_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How many rows of sessions the histories have read from the source."""
-    lengths: list[int] = []
-    read = module.read_session_keys
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, int]]:
+    """How many rows of each table the histories have read from the source."""
+    found = dict.fromkeys(("read_session_keys", "read_students", "read_topics"), 0)
 
-    def counting(*arguments: object) -> Frame:
-        found = read(*arguments)  # type: ignore[arg-type]
-        lengths.append(len(found))
-        return found
+    def counting(name: str, read: Callable[..., Frame]) -> Callable[..., Frame]:
+        def counted(*arguments: object, **named: object) -> Frame:
+            frame = read(*arguments, **named)
+            found[name] += len(frame)
+            return frame
 
-    monkeypatch.setattr(module, "read_session_keys", counting)
-    return lambda: sum(lengths)
+        return counted
+
+    for name in found:
+        monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
+    return lambda: dict(found)
 
 
-def test_a_night_costs_what_is_new(simulated: Settings, rows_read: Callable[[], int]) -> None:
-    observe(simulated, as_of=END - 2 * DAY, now=NOW)
+def test_a_night_costs_what_is_new(simulated: Settings, rows_read: Callable[[], dict[str, int]]) -> None:
+    observe(simulated, as_of=END - DAY / 2, now=NOW)
     before, read = versions(simulated), rows_read()
 
     new = observe(simulated, as_of=END, now=NOW)["new"]
 
     after = versions(simulated)
-    assert 0 < new < 40 < read
-    assert rows_read() - read == new
+    sessions, students, topics = (rows_read()[name] - read[name] for name in read)
+    assert 0 < new < 20 < read["read_session_keys"]
+    assert sessions == new
+    assert 0 < students <= new < 30, "the students of the new sessions only"
+    assert 0 < topics <= new < 25
     for table, allowed in (("history_observations", new), ("history_states", 4 * new), ("history_expectations", 1)):
         assert 0 < len(after[table] - before[table]) <= allowed
 
