@@ -7,7 +7,7 @@ UV_INSTALL = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 INSTALLED = .venv/installed-from
 
 .DEFAULT_GOAL = help
-.PHONY: help install run up down test test-all bench bench-quality bench-training lint format requirements.txt clean
+.PHONY: help install run up down test test-all bench bench-quality bench-training bench-gates lint format requirements.txt clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,9 @@ bench-quality: install  ## how good, beside peers, by process and real log (QUIC
 
 bench-training: install  ## how long a retraining takes, beside the guide's loop, and to a million sessions (QUICK=1)
 	$(BIN)/python -m benchmarks.training $(if $(QUICK),--quick)
+
+bench-gates: install  ## how often noise gets past the gates, and a real signal (QUICK=1: 100 sessions, five logs)
+	$(BIN)/python -m benchmarks.gates $(if $(QUICK),--quick)
 
 lint: install  ## style, import rules and types
 	$(BIN)/ruff check .

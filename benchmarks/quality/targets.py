@@ -6,7 +6,7 @@ from math import exp, log
 from statistics import fmean
 
 from benchmarks.quality.missing import EVERYTHING, HISTORY, RATES
-from benchmarks.quality.ours import AUTO, GUIDES_NETWORK
+from benchmarks.quality.ours import AUTO, GUIDES_NETWORK, SERVED
 from benchmarks.quality.peers import PEERS
 from benchmarks.quality.plan import GUIDE, REAL_LOGS
 from benchmarks.quality.results import Result
@@ -75,15 +75,14 @@ def _ratio_target(table: Table | None, size: int, limit: float) -> Target:
 
 
 def _never_behind(table: Table) -> Target:
-    behind = [
+    compared = [
         row
         for row in table.rows
         if row.predictor in PEERS and not PEERS[row.predictor].is_told
         if row.behind is not None and row.error is not None
-        if row.behind < -ERRORS * row.error
     ]
+    behind = [row for row in compared if (row.behind or 0.0) < -ERRORS * (row.error or 0.0)]
     figures = ", ".join(f"{row.predictor} {row.behind:+.3f} ± {row.error:.3f}" for row in behind)
-    compared = [row for row in table.rows if row.predictor in PEERS and row.error is not None]
     words = f"auto: behind no peer by more than {ERRORS:g} paired standard errors on {label(table)}"
     return Target(words, not behind if compared else None, figures)
 
@@ -140,10 +139,10 @@ def _autos(results: Iterable[Result], process: str, size: int) -> list[Result]:
 
 
 def _coverage_targets(results: Sequence[Result]) -> Iterator[Target]:
-    for each in coverages(results, GUIDE, COVERAGE_SIZE):
+    for each in coverages(results, GUIDE, COVERAGE_SIZE, SERVED):
         nominal = float(each.nominal.rstrip("%")) / 100
         worst = max(each.tenths, key=lambda tenth: abs(tenth - nominal))
-        words = f"{each.nominal} intervals, guide's process at {COVERAGE_SIZE}: coverage within"
+        words = f"{each.nominal} intervals that serve, guide's process at {COVERAGE_SIZE}: coverage within"
         overall, tenth = abs(each.overall - nominal), abs(worst - nominal)
         yield Target(f"{words} 2 points overall", overall <= COVERAGE_OVERALL, f"{each.overall:.1%}")
         yield Target(f"{words} 5 points for each tenth of length", tenth <= COVERAGE_TENTH, f"worst {worst:.1%}")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from studyml.errors import TrainingError
+from studyml.model import selection
 from studyml.model.selection import select_by_fold, select_inputs
 
 ROWS, NOISE = 400, 20
@@ -54,7 +55,7 @@ def test_labels_that_hardly_vary_are_a_sentence_too(hours: np.ndarray) -> None:
 @pytest.mark.parametrize("fold", range(5))
 def test_a_fold_has_no_say_in_what_its_own_member_sees(fold: int) -> None:
     matrix, hours, folds = data(3)
-    inside, other = folds == fold, np.random.default_rng(fold).lognormal(0, 2, ROWS)
+    inside, other = folds == fold, np.random.default_rng(fold).lognormal(0, 0.7, ROWS)
 
     before, after = (select_by_fold(matrix, each, folds) for each in (hours, np.where(inside, other, hours)))
 
@@ -62,6 +63,20 @@ def test_a_fold_has_no_say_in_what_its_own_member_sees(fold: int) -> None:
     assert (before[fold] == after[fold]).all()
     assert before[fold, :2].all()
     assert (before != after).any(), "the other members see what changed"
+
+
+@pytest.mark.parametrize(("telling", "is_chance"), [(2, True), (3, False)])
+def test_what_a_minority_of_the_folds_selects_is_taken_for_chance(
+    monkeypatch: pytest.MonkeyPatch, telling: int, is_chance: bool
+) -> None:
+    answers = iter([[0]] * telling + [[]] * (5 - telling))
+    monkeypatch.setattr(selection, "select_inputs", lambda *_: next(answers))
+
+    if is_chance:
+        with pytest.raises(TrainingError, match="no input tells anything"):
+            select_by_fold(*data(0))
+    else:
+        assert select_by_fold(*data(0)).sum(axis=1).tolist() == [1, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("count", [2, 3])
