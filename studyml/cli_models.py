@@ -93,7 +93,10 @@ def _show_session(document: dict[str, Any]) -> None:
 def _interval(document: dict[str, Any]) -> str:
     if document["lower_hours"] is None:
         return ""
-    return f", in 80 % of cases between {document['lower_hours']:.2f} and {document['upper_hours']:.2f} h"
+    words = f", in 80 % of cases between {document['lower_hours']:.2f} and {document['upper_hours']:.2f} h"
+    if document["lower_hours_90"] is None:
+        return words
+    return f"{words}, in 90 % between {document['lower_hours_90']:.2f} and {document['upper_hours_90']:.2f} h"
 
 
 def tune_command(

@@ -65,6 +65,7 @@ def test_one_session_is_sentences_that_sum_up(run: Run, one_night: Settings) -> 
     base = float(re.findall(r"mean prediction of 100 training sessions: (\d+\.\d\d) h", out)[0])
     shares = [float(each) for each in re.findall(r": ([+-]\d+\.\d\d) h", out)]
     prediction = float(re.findall(r"prediction: (\d+\.\d\d) h, in 80 % of cases between \d+\.\d\d and", out)[0])
+    assert re.search(r", in 90 % between \d+\.\d\d and \d+\.\d\d h$", out, re.MULTILINE)
     assert base + sum(shares) == pytest.approx(prediction, abs=0.006 * (len(shares) + 2))
     assert prediction == pytest.approx(
         scalar(one_night, "SELECT predicted_hours FROM studyml.predictions WHERE session_id = %s", session), abs=0.006

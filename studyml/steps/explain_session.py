@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg2.extensions import connection as Connection
 
 from studyml.database.predictions import newest_scored_night
@@ -39,8 +40,9 @@ def explain_session(
     """The served prediction of a session in the newest scored night (or that of ``as_of``), taken apart.
 
     Keys beside the version's: session_id, as_of, session_date, base_hours and contributions (feature, values, words,
-    hours; the largest first), which sum to predicted_hours; lower_hours and upper_hours (80 %, None where the version
-    has no interval), served_hours, served_by, input_warnings; for a fallback no contributions but ``words``.
+    hours; the largest first), which sum to predicted_hours; lower_hours and upper_hours (80 %) and lower_hours_90 and
+    upper_hours_90, None where the version has no such interval; served_hours, served_by, input_warnings; for a
+    fallback no contributions but ``words``.
     Another ``version`` is asked what it would have predicted. Raises RegistryError where there is no such prediction.
     """
     with own_database(settings) as connection:
@@ -58,8 +60,10 @@ def explain_session(
             "session_id": session_id,
             "as_of": night.isoformat(),
             "predicted_hours": hours,
-            "lower_hours": None if predictions.lower is None else float(predictions.lower[0]),
-            "upper_hours": None if predictions.upper is None else float(predictions.upper[0]),
+            "lower_hours": _only(predictions.lower),
+            "upper_hours": _only(predictions.upper),
+            "lower_hours_90": _only(predictions.lower_90),
+            "upper_hours_90": _only(predictions.upper_90),
             "inputs_changed": found.version == served["served_by"]
             and abs(hours - served["served_hours"]) > _SAME_HOURS,
         }
@@ -67,6 +71,10 @@ def explain_session(
     if found.is_fallback:
         return document | {"words": f"{found.version} is a fallback: {fallback_words(found, model)}"}
     return document | _contributions(model, row, read_learned(settings, found))
+
+
+def _only(hours: NDArray[np.float64] | None) -> float | None:
+    return None if hours is None else float(hours[0])
 
 
 def _contributions(model: ServedModel, row: Frame, learned: Learned) -> dict[str, Any]:

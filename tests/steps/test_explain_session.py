@@ -34,7 +34,7 @@ def why(settings: Settings, session: int, **options: Any) -> dict[str, Any]:
 def planned(settings: Settings) -> list[tuple[Any, ...]]:
     return query(
         settings,
-        "SELECT session_id, predicted_hours, lower_hours, upper_hours, model_version"
+        "SELECT session_id, predicted_hours, lower_hours, upper_hours, lower_hours_90, upper_hours_90, model_version"
         " FROM analytics.study_time_predictions ORDER BY session_id",
     )
 
@@ -53,13 +53,13 @@ def words(document: dict[str, Any]) -> dict[str, str]:
 
 
 def test_the_shares_sum_to_the_prediction_that_was_served(lived: Settings) -> None:
-    for session, predicted, lower, upper, version in planned(lived)[::12]:
+    for session, predicted, *interval, version in planned(lived)[::12]:
         document = why(lived, session)
         total = document["base_hours"] + sum(each["hours"] for each in document["contributions"])
         assert total == pytest.approx(predicted, abs=1e-3)
         assert document["predicted_hours"] == pytest.approx(predicted, abs=1e-4)
-        assert document["lower_hours"] == pytest.approx(lower, abs=1e-4)
-        assert document["upper_hours"] == pytest.approx(upper, abs=1e-4)
+        found = [document[name] for name in ("lower_hours", "upper_hours", "lower_hours_90", "upper_hours_90")]
+        assert found == pytest.approx(interval, abs=1e-4)
         assert (document["version"], document["served_by"], document["inputs_changed"]) == (version, version, False)
         assert json.loads(json.dumps(document, allow_nan=False)) == document
 
@@ -279,7 +279,7 @@ def test_a_fallback_says_what_it_predicts_for_the_session(settings: Settings) ->
     few = Simulation(sessions=30, students=3, days=20)
     simulate_into_database(settings, few, end=END, now=NOW, progress=silent)
     night(settings, as_of=END, now=NOW, progress=silent)
-    session, predicted, lower, upper, version = planned(settings)[0]
+    session, predicted, lower, upper, *_, version = planned(settings)[0]
     document = why(settings, session)
     assert "contributions" not in document
     assert document["words"].startswith(f"{version} is a fallback: it predicts the ")
