@@ -17,11 +17,8 @@ OTHER_SIZES = (600, 2000)
 SEEDS = {GUIDE: 10}
 OTHER_SEEDS = {600: 5, 2000: 3, WHOLE: 5}
 #: Every architecture with every recipe is measured on the guide's process at 600 sessions, elsewhere only the guide's
-#: network and what the default chooses from. Two architectures cost ten times as much as the others.
+#: network and what the default chooses from.
 EVERY_RECIPE = (GUIDE, 600)
-SLOW, SLOW_SEEDS = ("lstm/*", "attention/*"), 3
-#: From so many sessions on the guide's network, in its steps of 32, is slow too.
-LARGE = 10_000
 #: Where the default is also scored with values missing.
 GAPS_SIZE, GAPS_SEEDS = 600, 5
 #: Where what a retraining serves is measured too: the sizes that intervals are judged at, and the real logs.
@@ -91,20 +88,14 @@ def _groups(process: str, size: int, seed: int, filters: Filters) -> Iterator[tu
     if any(filters.wants(name) for name in together):
         yield together
     for name in NAMES:
-        if (
-            name not in together
-            and filters.wants(name)
-            and (filters.only or _planned(name, process, size, seed, filters))
-        ):
+        if name not in together and filters.wants(name) and (filters.only or _planned(name, process, size, filters)):
             yield (name,)
     yield from ((name,) for name in PEERS if filters.wants(name))
 
 
-def _planned(name: str, process: str, size: int, seed: int, filters: Filters) -> bool:
+def _planned(name: str, process: str, size: int, filters: Filters) -> bool:
     if name == GUIDES_NETWORK:
-        return size < LARGE or seed < SLOW_SEEDS
+        return True
     if name == SERVED:
         return size in SERVED_SIZES
-    if filters.quick or (process, size) != EVERY_RECIPE:
-        return False
-    return seed < SLOW_SEEDS or not any(fnmatchcase(name, pattern) for pattern in SLOW)
+    return not filters.quick and (process, size) == EVERY_RECIPE

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,13 @@ from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
 from studyml.evaluation.intervals import fit_intervals
 from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
 from studyml.evaluation.naive import LOG_FEATURES, fit_naive
+from studyml.features.definition import derive
 from studyml.features.encoder import Encoder, Input
+from studyml.frame import Frame
 from studyml.model.naive_network import save_linear
-from studyml.registry.bundle import new_build, write_json
+from studyml.registry.bundle import build_folder, new_build, write_json
 from studyml.registry.retraining import RetrainingRun, set_version
+from studyml.registry.snapshot import read_snapshot
 from studyml.registry.versions import Version, record_training, reserve
 from studyml.scoring.predictor import Output
 from studyml.settings import Settings
@@ -38,7 +42,7 @@ def build_fallback(
     Judged on the failed candidate's holdout, else on all labels; without any label it is the topic's estimate,
     else WITHOUT_ANYTHING hours. The caller publishes and commits.
     """
-    holdout, median = _judged_on(settings, connection, run, candidate)
+    holdout, median, frame = _judged_on(settings, connection, run, candidate)
     errors = (
         {name: mean_absolute_error(holdout.actual, holdout.predicted[name]) for name in ("median", "estimate")}
         if len(holdout.actual)
@@ -58,7 +62,8 @@ def build_fallback(
     set_version(connection, run.id, version)
     why = _words(best, errors, len(holdout.actual))
     learned_from = (candidate and candidate.training_rows) or len(holdout.actual)
-    _write(settings, version, run, holdout, best, median, errors, learned_from, why, now)
+    metadata = _write(settings, version, run, holdout, best, median, errors, learned_from, why, now)
+    write_evaluation(build_folder(settings.artifact_root, version), frame, metadata)
     metrics = {"holdout_rows": len(holdout.actual), **{f"{name}_mae": value for name, value in errors.items()}}
     if errors:
         metrics |= {"mae": errors[best], "rmse": root_mean_squared_error(holdout.actual, holdout.predicted[best])}
@@ -76,19 +81,20 @@ def build_fallback(
 
 def _judged_on(
     settings: Settings, connection: Connection, run: RetrainingRun, candidate: Version | None
-) -> tuple[Holdout, float]:
-    """The rows to choose by, and the training median in hours."""
+) -> tuple[Holdout, float, Frame]:
+    """The rows to choose by, the training median in hours, and a frame with the rows' features."""
     if candidate is not None:
         folder = settings.artifact_root / candidate.version
         if (folder / FILE).is_file():
-            return read_holdout(folder / FILE), float(candidate.metrics["training_median_hours"])
+            frame = derive(read_snapshot(settings.artifact_root, candidate.metrics["snapshot_sha256"]))
+            return read_holdout(folder / FILE), float(candidate.metrics["training_median_hours"]), frame
     through = run.consumed_through or 0
     return _all_rows(
         read_training_data(settings, connection, as_of=run.as_of, through_outcome_id=through, history=False)
     )
 
 
-def _all_rows(data: TrainingData) -> tuple[Holdout, float]:
+def _all_rows(data: TrainingData) -> tuple[Holdout, float, Frame]:
     frame = data.frame
     features: dict[str, NDArray[np.float64]] = {name: frame[name].astype(np.float64) for name in LOG_FEATURES}
     hours = frame[LABEL].astype(np.float64)
@@ -97,7 +103,7 @@ def _all_rows(data: TrainingData) -> tuple[Holdout, float]:
         name: np.clip(each, MINIMUM_HOURS, MAXIMUM_HOURS) for name, each in naive.predict(features, len(hours)).items()
     }
     ids, students, dates = (frame[name].astype(np.int64) for name in ("id", "student_id", "session_date"))
-    return Holdout(ids, students, dates, hours, predicted), naive.median
+    return Holdout(ids, students, dates, hours, predicted), naive.median, frame
 
 
 def _words(best: str, errors: dict[str, float], rows: int) -> str:
@@ -119,7 +125,8 @@ def _write(
     learned_from: int,
     why: str,
     now: datetime,
-) -> None:
+) -> dict[str, Any]:
+    """Write what scoring needs into the build of ``version``; return its metadata."""
     folder = new_build(settings.artifact_root, version)
     encoder = Encoder((Input(ESTIMATE, "number", 0.0, 1.0, fill=median),), {}, {}, _NO_CLIP)
     save_linear(folder, [1.0 if best == "estimate" else 0.0], 0.0 if best == "estimate" else median)
@@ -142,4 +149,4 @@ def _write(
         "trained_at": now.isoformat(),
     }
     write_json(folder / "metadata.json", metadata)
-    write_evaluation(folder, None, metadata)
+    return metadata

@@ -110,6 +110,10 @@ def test_a_failed_network_gives_way_to_a_fallback_judged_on_the_same_holdout(
     assert metrics["holdout_rows"] == 120
     assert serving(simulated)["training_rows"] == 480
     assert any(reason.startswith("the network is worse than the training median") for reason in decided["reasons"])
+    folder = simulated.artifact_root / champions(simulated)[0]
+    report = json.loads((folder / "evaluation.json").read_text())
+    cut_by = {each["dimension"] for each in report["slices"]}
+    assert cut_by >= {"subject", "education_level", "time_of_day", "student", "topic", "predicted_length"}
 
 
 def test_the_median_predictor_says_the_training_median_for_every_session(
@@ -144,6 +148,8 @@ def test_a_fallback_is_an_artifact_like_any_other(simulated: Settings) -> None:
         "manifest.json",
     }
     metadata = json.loads((folder / "metadata.json").read_text())
+    report = json.loads((folder / "evaluation.json").read_text())
+    assert {"subject", "education_level", "time_of_day"} <= {each["dimension"] for each in report["slices"]}
     assert metadata["is_fallback"] is True
     assert metadata["training_samples"] == 20
 
