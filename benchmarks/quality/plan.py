@@ -79,7 +79,7 @@ def _sizes(process: str, filters: Filters) -> tuple[int, ...]:
 def _seeds(process: str, size: int, filters: Filters) -> int:
     planned = SEEDS.get(process) or OTHER_SEEDS[size]
     if filters.quick:
-        planned = 2 if process == GUIDE else 1
+        planned = 2
     return planned if filters.seeds is None else filters.seeds
 
 

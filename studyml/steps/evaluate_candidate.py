@@ -8,6 +8,7 @@ import numpy as np
 
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.database.connection import Connection, advisory_lock
+from studyml.errors import RegistryError
 from studyml.evaluation.gates import GateResult, Holdout, apply_gates, passed
 from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
 from studyml.evaluation.metrics import mean_absolute_error
@@ -27,7 +28,8 @@ _logger = logging.getLogger("studyml")
 def evaluate_candidate(settings: Settings, *, retraining_run_id: int) -> bool:
     """Apply the gates to the run's candidate and store every result; return whether it passed.
 
-    Raises ArtifactError where the champion it is held against is damaged: then the run is failed, not decided.
+    Raises ArtifactError where the champion it is held against is damaged, RegistryError where the rows are not enough
+    for it: then the run is failed, not decided.
     """
     with own_database(settings) as connection, advisory_lock(connection, f"retraining {retraining_run_id}"):
         run = find_run(connection, retraining_run_id)
@@ -80,7 +82,14 @@ def _champion_hours(settings: Settings, present: Version, holdout: Holdout, snap
     frame = derive(read_snapshot(settings.artifact_root, snapshot))
     order = np.argsort(frame["id"])
     rows = order[np.searchsorted(frame["id"], holdout.session_id, sorter=order)]
-    hours = open_version(settings, present).predict(frame.take(rows)).hours
+    model = open_version(settings, present)
+    if not {each.feature for each in model.encoder.inputs} <= set(frame.columns):
+        # One that reads sequences was promoted by hand after a training without them had read its rows.
+        raise RegistryError(
+            f"{present.version} became champion while this candidate trained, and reads what its rows do not hold:"
+            " retrain with --force."
+        )
+    hours = model.predict(frame.take(rows)).hours
     return np.clip(hours, MINIMUM_HOURS, MAXIMUM_HOURS)
 
 

@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studyml.errors import ArtifactError
+from studyml.errors import ArtifactError, RegistryError
 from studyml.evaluation.holdout import FILE, read_holdout
+from studyml.features.encoder import Input
 from studyml.model.training import Trained
 from studyml.registry.bundle import build_folder, publish
+from studyml.registry.versions import Version
 from studyml.settings import Settings
 from studyml.steps import build_candidate
+from studyml.steps import evaluate_candidate as module
 from studyml.steps.evaluate_candidate import evaluate_candidate
+from studyml.steps.serving import ServedModel
 from studyml.steps.train_candidate import train_candidate
 from tests.conftest import END, NOW
 from tests.steps.retraining import champions, constant_network, last_run, opened, query
@@ -53,6 +58,25 @@ def test_a_bad_network_fails_against_every_reference_and_all_numbers_are_stored(
     assert metadata["gates"] == list(gates.values())
     assert metadata["metrics"]["champion_version"] == champions(lived)[0]
     assert "**failed**: the network is worse than the champion" in (folder / "model_card.md").read_text()
+
+
+def test_a_champion_that_reads_what_the_rows_do_not_hold_is_a_sentence(
+    lived: Settings, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constant_network(20.0)
+    run_id, _ = candidate(lived)
+    opened_version = module.open_version
+
+    def reading_sequences(settings: Settings, version: Version) -> ServedModel:
+        model = opened_version(settings, version)
+        sequence = Input("previous_1_ratio", "number", 0.0, 1.0)
+        return replace(model, encoder=replace(model.encoder, inputs=(*model.encoder.inputs, sequence)))
+
+    monkeypatch.setattr(module, "open_version", reading_sequences)
+
+    with pytest.raises(RegistryError, match=r"reads what its rows do not hold: retrain with --force\.$"):
+        evaluate_candidate(lived, retraining_run_id=run_id)
+    assert last_run(lived)["decision"] == "failed"
 
 
 def test_the_champion_is_judged_on_the_same_rows_by_what_it_would_have_been_served(
