@@ -102,7 +102,7 @@ def _training_and_holdout(document: Document, pictures: Mapping[str, Markup]) ->
             pictures,
             "learning_curves",
             "Learning curves",
-            "Each line is one network of the version; dots are the epochs whose weights were kept.",
+            "Each line is one network of the version; dots are the epochs with the lowest validation error (kept where a recipe stops early).",
         ),
         _drawn(pictures, "predicted_actual", "Predicted against actual", f"On the line a prediction is perfect.{few}"),
         _drawn(pictures, "residuals", "Residuals", "Right of zero a session took longer than predicted."),

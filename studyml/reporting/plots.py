@@ -76,7 +76,7 @@ def learning_curves(curves: Mapping[str, Any]) -> Any:
             axes[0].plot(np.arange(1, len(values) + 1), values, color=color, alpha=faint, linewidth=1.3, label=label)
             best = int(each.get("best_epoch") or 0)
             if name == validation and 1 <= best <= len(values):
-                kept = "kept epoch" if number == 0 else None
+                kept = "lowest validation" if number == 0 else None
                 axes[0].plot(best, values[best - 1], "o", color=BLUE, markersize=5, label=kept)
     _named(axes[0], "" if len(axes) > 1 else "epoch", "MAE (hours)" if in_hours else "loss", legend="upper right")
     if len(axes) > 1:

@@ -41,7 +41,7 @@ def test_every_member_is_drawn_with_the_epoch_whose_weights_were_kept() -> None:
     (axes,) = plots.learning_curves({"members": [hours, hours, hours]}).axes
 
     assert axes.get_ylabel() == "MAE (hours)"
-    assert words(axes) == ["training, 3 members", "validation, 3 members", "kept epoch"]
+    assert words(axes) == ["training, 3 members", "validation, 3 members", "lowest validation"]
     kept = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "o"]
     assert kept == [[[2, 2]]] * 3
     assert len(axes.lines) == 9
