@@ -102,7 +102,7 @@ def _training_and_holdout(document: Document, pictures: Mapping[str, Markup]) ->
             pictures,
             "learning_curves",
             "Learning curves",
-            "Each line is one network of the version; dots are the epochs with the lowest validation error (kept where a recipe stops early).",
+            "Each line is one network of the version; dots are the epochs of lowest validation error.",
         ),
         _drawn(pictures, "predicted_actual", "Predicted against actual", f"On the line a prediction is perfect.{few}"),
         _drawn(pictures, "residuals", "Residuals", "Right of zero a session took longer than predicted."),
