@@ -17,10 +17,12 @@ from studyml.frame import Frame
 from studyml.hyperparameters import Hyperparameters
 from studyml.interval import Interval, bounds
 from studyml.model import training
+from studyml.model.recipe import RECIPES, Recipe
 from studyml.registry.bundle import build_folder
 from studyml.registry.snapshot import read_snapshot
 from studyml.registry.versions import find
 from studyml.settings import Settings
+from studyml.steps import build_candidate as module
 from studyml.steps.opening import own_database
 from studyml.steps.serving import open_version
 from studyml.steps.train_candidate import train_candidate
@@ -179,6 +181,28 @@ def test_nobody_trains_on_the_holdout(simulated: Settings, monkeypatch: pytest.M
     assert len(random_split) == 480
     assert random_split.max() == 23.5, "the guide's random split is for comparison, and decides nothing"
     assert set(files(folder)[0].actual) == {23.5}
+
+
+def test_of_very_many_rows_the_random_split_takes_some_from_all_times(
+    lived: Settings, served: Path, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constant_network(3.0)
+    snapshot = derive(read_snapshot(lived.artifact_root, read(served, "metadata.json")["snapshot_sha256"]))
+    taken: list[Frame] = []
+    fit = module.fit_recipe
+
+    def watched(frame: Frame, recipe: Recipe) -> Any:
+        taken.append(frame)
+        return fit(frame, recipe)
+
+    monkeypatch.setattr(module, "fit_recipe", watched)
+    monkeypatch.setattr(module, "_COMPARED_ROWS", 100)
+
+    assert module.random_split_mae(snapshot, RECIPES["guide"], 0.2) is not None
+    assert [len(frame) for frame in taken] == [80]
+    dates, all_dates = taken[0]["session_date"], snapshot["session_date"]
+    assert dates.min() < np.quantile(all_dates, 0.05)
+    assert dates.max() > np.quantile(all_dates, 0.95)
 
 
 def test_a_random_split_that_cannot_be_trained_costs_a_figure_and_not_the_network(
