@@ -72,6 +72,27 @@ class Settings(BaseSettings):
 
     alert_urls: SecretStr = Field(SecretStr(""), description="Apprise addresses that page, separated by spaces")
     ticket_urls: SecretStr = Field(SecretStr(""), description="Apprise addresses for tickets; empty: alert_urls")
+    escalation_urls: SecretStr = Field(
+        SecretStr(""), description="Apprise addresses for pages that nobody acknowledged; empty: alert_urls"
+    )
+    escalate_after_hours: float = Field(
+        4.0, gt=0, le=8760, description="a page that nobody acknowledged is escalated after, hours"
+    )
+    page_rule: str = Field(
+        "confirmed",
+        pattern="^(confirmed|guide)$",
+        description="what pages: confirmed (beyond chance), or guide (the guide's rule as well)",
+    )
+    incident_cool_off_days: float = Field(
+        3.0, ge=0, le=365, description="a problem back within so long reopens its incident, days"
+    )
+    no_labels_days: float = Field(7.0, gt=0, le=365, description="an incident opens after so long without labels, days")
+    retraining_failures: int = Field(
+        3, ge=1, description="retrainings failed or rejected in a row that open an incident and stop retrying"
+    )
+    scoring_late_hours: float = Field(
+        2.0, gt=0, le=168, description="a night without complete predictions for so long opens an incident, hours"
+    )
     runbook_url: str = Field("docs/runbook.md", description="address of the runbook, linked in messages")
     airflow_url: str = Field("", description="address of the Airflow UI, linked in messages")
     heartbeat_url: SecretStr = Field(

@@ -9,10 +9,20 @@ from psycopg2.extras import Json
 
 from studyml.errors import RegistryError
 
-DEGRADED, TASK_FAILED = "degraded", "task_failed"
+DEGRADED = "degraded"
+CONTRACT_BROKEN = "contract_broken"
+NO_NEW_LABELS = "no_new_labels"
+RETRAINING_FAILING = "retraining_failing"
+SCORING_LATE = "scoring_late"
+NIGHT_MISSING = "night_missing"
+TASK_FAILED = "task_failed"
+KINDS = (DEGRADED, CONTRACT_BROKEN, NO_NEW_LABELS, RETRAINING_FAILING, SCORING_LATE, NIGHT_MISSING, TASK_FAILED)
+
+PAGE, TICKET, ESCALATION = "page", "ticket", "escalation"
 
 _COLUMNS = (
-    "id, kind, severity, status, title, model_version, opened_as_of, opened_at, updated_as_of, resolved_as_of, figures"
+    "id, kind, severity, status, title, model_version, opened_as_of, opened_at, updated_as_of, resolved_as_of,"
+    " resolved_at, acknowledged_by, acknowledged_at, escalated_at, times_reopened, figures"
 )
 
 
@@ -30,10 +40,30 @@ class Incident:
     opened_at: datetime
     updated_as_of: datetime
     resolved_as_of: datetime | None
+    resolved_at: datetime | None
+    acknowledged_by: str | None
+    acknowledged_at: datetime | None
+    escalated_at: datetime | None
+    times_reopened: int
     figures: dict[str, Any]
 
 
-def open_incident(
+@dataclass(frozen=True)
+class Event:
+    """One row of ``incident_events``."""
+
+    id: int
+    event: str
+    as_of: datetime
+    recorded_at: datetime
+    actor: str
+    note: str | None
+    severity: str | None
+    message_subject: str | None
+    message_body: str | None
+
+
+def insert_incident(
     connection: Connection,
     *,
     kind: str,
@@ -43,11 +73,8 @@ def open_incident(
     figures: dict[str, Any],
     as_of: datetime,
     now: datetime,
-) -> tuple[int, bool]:
-    """Open an incident, or add ``figures`` to the open one of its kind; return its id and whether it is new.
-
-    The caller commits.
-    """
+) -> int | None:
+    """Open an incident and return its id; None where one of its kind is open. The caller commits."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO studyml.incidents (kind, severity, status, title, model_version, opened_as_of, opened_at,"
@@ -56,17 +83,61 @@ def open_incident(
             (kind, severity, title, model_version, as_of, now, as_of, Json(figures)),
         )
         row = cursor.fetchone()
-        if row is not None:
-            return int(row[0]), True
+    return None if row is None else int(row[0])
+
+
+def update_open(
+    connection: Connection, incident_id: int, *, severity: str, title: str, figures: dict[str, Any], as_of: datetime
+) -> None:
+    """Add ``figures`` to an open incident; raises RegistryError where it is not open. The caller commits."""
+    _change(
+        connection,
+        incident_id,
+        "updated_as_of = greatest(updated_as_of, %s), severity = %s, title = %s, figures = figures || %s",
+        (as_of, severity, title, Json(figures)),
+    )
+
+
+def reopen(
+    connection: Connection, incident_id: int, *, severity: str, title: str, figures: dict[str, Any], as_of: datetime
+) -> None:
+    """Open a resolved incident again, unacknowledged; of its figures only which retraining was told stays.
+
+    The caller commits.
+    """
+    with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE studyml.incidents SET updated_as_of = greatest(updated_as_of, %s), figures = figures || %s"
-            " WHERE kind = %s AND status = 'open' RETURNING id",
-            (as_of, Json(figures), kind),
+            "UPDATE studyml.incidents SET status = 'open', severity = %s, title = %s,"
+            " figures = jsonb_strip_nulls(jsonb_build_object('asked', figures -> 'asked')) || %s,"
+            " updated_as_of = greatest(updated_as_of, %s), resolved_as_of = NULL, resolved_at = NULL,"
+            " acknowledged_by = NULL, acknowledged_at = NULL, escalated_at = NULL,"
+            " times_reopened = times_reopened + 1 WHERE id = %s",
+            (severity, title, Json(figures), as_of, incident_id),
         )
-        updated = cursor.fetchone()
-    if updated is None:
-        raise RegistryError(f"the incident of kind {kind} was resolved at this moment: run this again.")
-    return int(updated[0]), False
+
+
+def close_open(connection: Connection, incident_id: int, *, as_of: datetime, now: datetime) -> None:
+    """Close an open incident; raises RegistryError where there is none of this id. The caller commits."""
+    _change(connection, incident_id, "status = 'resolved', resolved_as_of = %s, resolved_at = %s", (as_of, now))
+
+
+def set_acknowledged(connection: Connection, incident_id: int, *, name: str, now: datetime) -> None:
+    """Record who takes care of an open incident; raises RegistryError where it is not open. The caller commits."""
+    _change(connection, incident_id, "acknowledged_by = %s, acknowledged_at = %s", (name, now))
+
+
+def set_escalated(connection: Connection, incident_id: int, *, now: datetime) -> None:
+    """Record that an open incident was escalated. The caller commits."""
+    _change(connection, incident_id, "escalated_at = %s", (now,))
+
+
+def _change(connection: Connection, incident_id: int, assignments: str, values: tuple[Any, ...]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE studyml.incidents SET {assignments} WHERE id = %s AND status = 'open'", (*values, incident_id)
+        )
+        if cursor.rowcount != 1:
+            raise RegistryError(f"there is no open incident {incident_id}: 'studyml alerts list' shows those that are.")
 
 
 def add_event(
@@ -78,29 +149,18 @@ def add_event(
     now: datetime,
     actor: str,
     note: str | None = None,
+    severity: str | None = None,
     subject: str | None = None,
     body: str | None = None,
 ) -> int:
-    """Log an event; one with a subject and a body is a message to deliver. The caller commits."""
+    """Log an event; one with a subject and a body is a message to the addresses of ``severity``. The caller commits."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO studyml.incident_events (incident_id, event, as_of, recorded_at, actor, note, message_subject,"
-            " message_body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-            (incident_id, event, as_of, now, actor, note, subject, body),
+            "INSERT INTO studyml.incident_events (incident_id, event, as_of, recorded_at, actor, note, severity,"
+            " message_subject, message_body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            (incident_id, event, as_of, now, actor, note, severity, subject, body),
         )
         return int((cursor.fetchone() or (0,))[0])
-
-
-def resolve(connection: Connection, incident_id: int, *, as_of: datetime, now: datetime, actor: str, note: str) -> None:
-    """Close an open incident; raises RegistryError where there is none of this id. The caller commits."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = %s WHERE id = %s AND status = 'open'",
-            (as_of, incident_id),
-        )
-        if cursor.rowcount != 1:
-            raise RegistryError(f"there is no open incident {incident_id}: 'studyml alerts list' shows those that are.")
-    add_event(connection, incident_id, event="resolved", as_of=as_of, now=now, actor=actor, note=note)
 
 
 def open_of_kind(connection: Connection, kind: str) -> Incident | None:
@@ -109,9 +169,22 @@ def open_of_kind(connection: Connection, kind: str) -> Incident | None:
     return found[0] if found else None
 
 
-def is_told(connection: Connection, kind: str, as_of: datetime) -> bool:
-    """Whether an incident of the kind, open or closed, already holds what the night of ``as_of`` found."""
-    return bool(_query(connection, "WHERE kind = %s AND updated_as_of >= %s LIMIT 1", (kind, as_of)))
+def newest_of_kind(connection: Connection, kind: str) -> Incident | None:
+    """The incident of a kind that was opened last, open or not."""
+    found = _query(connection, "WHERE kind = %s ORDER BY id DESC LIMIT 1", (kind,))
+    return found[0] if found else None
+
+
+def was_told(connection: Connection, incident_id: int) -> bool:
+    """Whether an incident has had a message since it was opened or reopened last."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM studyml.incident_events WHERE incident_id = %(id)s AND message_body IS NOT NULL"
+            " AND id >= (SELECT max(id) FROM studyml.incident_events WHERE incident_id = %(id)s"
+            " AND event IN ('opened', 'reopened')))",
+            {"id": incident_id},
+        )
+        return bool((cursor.fetchone() or (False,))[0])
 
 
 def newest_event_at(connection: Connection, incident_id: int) -> datetime:
@@ -120,6 +193,25 @@ def newest_event_at(connection: Connection, incident_id: int) -> datetime:
         cursor.execute("SELECT max(recorded_at) FROM studyml.incident_events WHERE incident_id = %s", (incident_id,))
         recorded: datetime = (cursor.fetchone() or (None,))[0]
     return recorded
+
+
+def find_incident(connection: Connection, incident_id: int) -> Incident:
+    """The incident; raises RegistryError where there is none of this id."""
+    found = _query(connection, "WHERE id = %s", (incident_id,))
+    if not found:
+        raise RegistryError(f"there is no incident {incident_id}: 'studyml alerts list --all' shows those there are.")
+    return found[0]
+
+
+def list_events(connection: Connection, incident_id: int) -> list[Event]:
+    """What happened to an incident, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, event, as_of, recorded_at, actor, note, severity, message_subject, message_body"
+            " FROM studyml.incident_events WHERE incident_id = %s ORDER BY id",
+            (incident_id,),
+        )
+        return [Event(*row) for row in cursor.fetchall()]
 
 
 def list_incidents(connection: Connection, *, only_open: bool = True) -> list[Incident]:

@@ -1,4 +1,4 @@
-"""Rolling error of the served predictions, and the verdict of the guide's rule.
+"""Rolling error of the served predictions and of each version, from the ledger.
 
 The window holds outcomes of sessions dated in (as_of - window, as_of], each by its highest revision observed by
 as_of, with the prediction that was served for it: never a model's own training rows, never hindsight.
@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from psycopg2.extensions import connection as Connection
 
 SERVED = "served"
-#: A MAE so little above the threshold, in hours, is equal to it but for rounding.
-_ROUNDING = 1e-9
+#: Two-sided 95 % of a normal distribution.
+_NORMAL_95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -30,51 +30,17 @@ class Rolling:
     interval_80_coverage: float | None = None
     interval_90_coverage: float | None = None
 
-
-@dataclass(frozen=True)
-class Rule:
-    """The guide's rule: degraded when the MAE exceeds ``ratio`` x ``baseline_mae`` (hours) over enough outcomes."""
-
-    baseline_mae: float
-    ratio: float
-    minimum_outcomes: int
-
     @property
-    def threshold(self) -> float:
-        """The MAE above which a model counts as degraded, hours.
+    def mae_bounds(self) -> tuple[float, float] | tuple[None, None]:
+        """The 95 % confidence interval of the MAE, hours: MAE +- 1.96 s / sqrt(n), s that of the absolute errors.
 
-        >>> round(Rule(0.99, 1.2, 10).threshold, 3)
-        1.188
+        >>> Rolling("served", 101, 1.0, 1.25).mae_bounds
+        (0.853, 1.147)
         """
-        return self.baseline_mae * self.ratio
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the rule says of one scope, and why in words."""
-
-    verdict: str
-    reason: str
-
-
-def judge(rolling: Rolling, rule: Rule) -> Verdict:
-    """Apply the guide's rule (guide.md, Performance Monitoring).
-
-    >>> judge(Rolling("served", 10, 1.19, 1.5), Rule(0.99, 1.2, 10)).verdict
-    'degraded'
-    >>> judge(Rolling("served", 10, 1.188, 1.5), Rule(0.99, 1.2, 10)).verdict
-    'healthy'
-    >>> judge(Rolling("served", 9, 5.0, 6.0), Rule(0.99, 1.2, 10)).verdict
-    'insufficient_data'
-    """
-    if rolling.n < rule.minimum_outcomes:
-        return Verdict("insufficient_data", f"{rolling.n} outcomes in the window, {rule.minimum_outcomes} needed")
-    if rolling.mae is None or not math.isfinite(rolling.mae):
-        return Verdict("error", f"the MAE over {rolling.n} outcomes is not a number")
-    comparison = f"MAE {rolling.mae:.3f} h over {rolling.n} outcomes against a threshold of {rule.threshold:.3f} h"
-    if rolling.mae > rule.threshold + _ROUNDING:
-        return Verdict("degraded", f"{comparison} ({rolling.mae / rule.baseline_mae:.2f} x the baseline)")
-    return Verdict("healthy", comparison)
+        if self.mae is None or self.rmse is None or self.n < 2:
+            return None, None
+        half = _NORMAL_95 * math.sqrt(max(self.rmse**2 - self.mae**2, 0.0) / (self.n - 1))
+        return round(max(self.mae - half, 0.0), 6), round(self.mae + half, 6)
 
 
 def rolling_errors(connection: Connection, *, as_of: datetime, window_days: int) -> list[Rolling]:
@@ -123,72 +89,3 @@ def coverage(outcomes: int, sessions: int) -> float | None:
     0.25
     """
     return min(1.0, outcomes / sessions) if sessions else None
-
-
-def last_healthy(connection: Connection, before: datetime) -> tuple[datetime, float] | None:
-    """(as_of, MAE in hours) of the newest night before ``before`` that judged the served predictions healthy."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT as_of, rolling_mae FROM studyml.monitoring_runs WHERE scope = %s AND verdict = 'healthy'"
-            " AND as_of < %s ORDER BY as_of DESC LIMIT 1",
-            (SERVED, before),
-        )
-        return cursor.fetchone()
-
-
-def record_verdict(
-    connection: Connection,
-    *,
-    as_of: datetime,
-    now: datetime,
-    rolling: Rolling,
-    verdict: Verdict,
-    rule: Rule,
-    expected_mae: float | None,
-    coverage: float | None,
-    window_days: int,
-) -> None:
-    """Store one scope's verdict, replacing that of an earlier run of the night. The caller commits."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO studyml.monitoring_runs (as_of, scope, verdict, n, rolling_mae, rolling_rmse, baseline_mae,"
-            " threshold, expected_mae, coverage, interval_80_coverage, interval_90_coverage, window_days, reason,"
-            " recorded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                as_of,
-                rolling.scope,
-                verdict.verdict,
-                rolling.n,
-                rolling.mae,
-                rolling.rmse,
-                rule.baseline_mae,
-                rule.threshold,
-                expected_mae,
-                coverage,
-                rolling.interval_80_coverage,
-                rolling.interval_90_coverage,
-                window_days,
-                verdict.reason,
-                now,
-            ),
-        )
-
-
-def forget_verdicts(connection: Connection, as_of: datetime) -> None:
-    """Remove a night's verdicts before they are written again. The caller commits."""
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM studyml.monitoring_runs WHERE as_of = %s", (as_of,))
-
-
-def stored_verdict(connection: Connection, as_of: datetime, scope: str = SERVED) -> dict[str, object] | None:
-    """The verdict of a night as its columns, or None where the night was not judged."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT verdict, rolling_mae, rolling_rmse, n, baseline_mae, threshold, expected_mae, coverage,"
-            " interval_80_coverage, interval_90_coverage, window_days, reason"
-            " FROM studyml.monitoring_runs WHERE as_of = %s AND scope = %s",
-            (as_of, scope),
-        )
-        row = cursor.fetchone()
-        names = [column.name for column in cursor.description or ()]
-    return None if row is None else dict(zip(names, row, strict=True))

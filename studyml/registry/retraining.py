@@ -11,6 +11,8 @@ from studyml.errors import RegistryError, StudymlError
 
 #: Decisions that use up the labels they were made on: the same data is not tried again every night.
 CONSUMING = ("promoted", "fallback", "rejected")
+#: Decisions that brought nothing and used up nothing: the same data would be tried again.
+FAILED = ("failed", "abandoned")
 
 _COLUMNS = (
     "id, as_of, reason, new_labels, labels_needed, consumed_through, decision, reasons, note, version, incident_id,"
@@ -102,6 +104,29 @@ def latest_run(connection: Connection, as_of: datetime) -> RetrainingRun | None:
             f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE as_of = %s"
             " ORDER BY (decision IS DISTINCT FROM 'skipped') DESC, id DESC LIMIT 1",
             (as_of,),
+        )
+        row = cursor.fetchone()
+    return None if row is None else RetrainingRun(*row)
+
+
+def newest_in_a_row(connection: Connection) -> list[RetrainingRun]:
+    """The runs since the last one that brought a version, newest first; skipped and undecided ones left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE decision IN ('rejected', 'failed', 'abandoned')"
+            " AND id > coalesce((SELECT max(id) FROM studyml.retraining_runs"
+            " WHERE decision IN ('promoted', 'fallback')), 0) ORDER BY id DESC"
+        )
+        return [RetrainingRun(*row) for row in cursor.fetchall()]
+
+
+def decided_for(connection: Connection, incident_id: int) -> RetrainingRun | None:
+    """The newest decided run that an incident made due."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE incident_id = %s AND decision IS NOT NULL"
+            " ORDER BY id DESC LIMIT 1",
+            (incident_id,),
         )
         row = cursor.fetchone()
     return None if row is None else RetrainingRun(*row)

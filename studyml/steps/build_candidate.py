@@ -26,6 +26,7 @@ from studyml.model.networks import first_kernel
 from studyml.model.recipe import Recipe, portfolio
 from studyml.model.saving import save
 from studyml.model.sklearn_artifacts import save_sklearn
+from studyml.monitoring.degradation import expected_error
 from studyml.registry.bundle import new_build, write_json
 from studyml.registry.retraining import RetrainingRun
 from studyml.registry.snapshot import write_snapshot
@@ -80,6 +81,7 @@ def build_candidate(settings: Settings, run: RetrainingRun, version: str, frame:
         "random_split_mae": random_split_mae(frame, chosen.recipe, settings.holdout_fraction),
         "outlying_labels": int(outlying(frame.take(~held)[LABEL].astype(np.float64)).sum()),
         "snapshot_sha256": snapshot,
+        "relative_error": _unseen_error(frame.take(~held), fitted, holdout),
     }
     _write_files(folder, frame.take(~held), fitted, holdout)
     portfolio_json = [each.to_json(chosen) for each in entries]
@@ -88,6 +90,13 @@ def build_candidate(settings: Settings, run: RetrainingRun, version: str, frame:
         _metadata(settings, run, version, frame, held, fitted, metrics, now) | {"portfolio": portfolio_json},
     )
     return Built(frame, held, chosen.recipe, metrics)
+
+
+def _unseen_error(fitting: Frame, fitted: Fitted, holdout: Holdout) -> dict[str, float | int] | None:
+    """The relative error on rows that were not learned from, out of fold and held out: what served ones are held to."""
+    actual = np.concatenate([fitting[LABEL].astype(np.float64), holdout.actual])
+    expected = expected_error(actual, np.concatenate([limited(fitted.out_of_fold), holdout.predicted["network"]]))
+    return None if expected is None else expected.to_json()
 
 
 def _trained(entry: Entry) -> Fitted:

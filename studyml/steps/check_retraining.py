@@ -8,7 +8,7 @@ from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.quarantine import record_quarantined
 from studyml.monitoring.ledger import new_labels, training_labels
-from studyml.registry.retraining import abandon_undecided, consumed_through, open_run
+from studyml.registry.retraining import FAILED, abandon_undecided, consumed_through, newest_in_a_row, open_run
 from studyml.registry.versions import champion, reject
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
@@ -43,6 +43,8 @@ def check_retraining(
             count -= _refused(settings, connection, as_of, consumed, newest)
         incident = degraded_without_retraining(connection)
         cause, note = _due(connection, settings, as_of, count, incident, force)
+        if cause is not None and not force:
+            cause, note = _unless_stopped(connection, settings, as_of, cause, note)
         run_id = open_run(
             connection,
             as_of=as_of,
@@ -74,6 +76,25 @@ def _due(
     if incident is not None:
         return "degraded", f"incident {incident.id}: {incident.title} ({counted})"
     return ("new_labels" if count >= needed else None), counted
+
+
+def _unless_stopped(
+    connection: Connection, settings: Settings, as_of: datetime, cause: str, note: str
+) -> tuple[str | None, str]:
+    """The breaker: after so many failures in a row, the same data are not tried again.
+
+    It closes with as many labels, new since the last try, as make a retraining due, or by ``--force``.
+    """
+    tries = newest_in_a_row(connection)[: settings.retraining_failures]
+    if len(tries) < settings.retraining_failures or not all(run.decision in FAILED for run in tries):
+        return cause, note
+    since, _ = new_labels(connection, consumed_through=tries[0].consumed_through or 0, as_of=as_of)
+    if since >= settings.retrain_min_labels:
+        return cause, note
+    return None, (
+        f"{len(tries)} retrainings failed in a row, and only {since} labels are new since the last"
+        f" ({settings.retrain_min_labels} needed): see the incident, or retrain with --force"
+    )
 
 
 def _refused(settings: Settings, connection: Connection, as_of: datetime, consumed: int, newest: int) -> int:

@@ -12,9 +12,7 @@ from studyml.registry.versions import champion
 from studyml.settings import Settings
 from studyml.steps.opening import own_database, read_source
 from studyml.steps.serving import open_version
-
-#: A night is due every 24 h; two hours are its own length and a retry.
-NIGHT_DUE_HOURS = 26
+from studyml.steps.watch_nights import NIGHT_DUE_HOURS
 
 
 @dataclass(frozen=True)

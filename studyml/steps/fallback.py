@@ -19,6 +19,7 @@ from studyml.features.definition import derive
 from studyml.features.encoder import Encoder, Input
 from studyml.frame import Frame
 from studyml.model.naive_network import save_linear
+from studyml.monitoring.degradation import expected_error
 from studyml.registry.bundle import build_folder, new_build, write_json
 from studyml.registry.retraining import RetrainingRun, set_version
 from studyml.registry.snapshot import read_snapshot
@@ -64,9 +65,18 @@ def build_fallback(
     learned_from = (candidate and candidate.training_rows) or len(holdout.actual)
     metadata = _write(settings, version, run, holdout, best, median, errors, learned_from, why, now)
     write_evaluation(build_folder(settings.artifact_root, version), frame, metadata)
-    metrics = {"holdout_rows": len(holdout.actual), **{f"{name}_mae": value for name, value in errors.items()}}
+    metrics: dict[str, Any] = {
+        "holdout_rows": len(holdout.actual),
+        **{f"{name}_mae": value for name, value in errors.items()},
+    }
     if errors:
-        metrics |= {"mae": errors[best], "rmse": root_mean_squared_error(holdout.actual, holdout.predicted[best])}
+        predicted = holdout.predicted[best]
+        expected = expected_error(holdout.actual, predicted)
+        metrics |= {
+            "mae": errors[best],
+            "rmse": root_mean_squared_error(holdout.actual, predicted),
+            "relative_error": None if expected is None else expected.to_json(),
+        }
     record_training(
         connection,
         version,

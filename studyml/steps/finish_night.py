@@ -5,19 +5,25 @@ from datetime import datetime
 
 import httpx
 
-from studyml.alerting.incidents import TASK_FAILED, newest_event_at, open_of_kind, resolve
+from studyml.alerting.incidents import TASK_FAILED, newest_event_at, open_of_kind
+from studyml.alerting.lifecycle import ACTOR, Moment, resolve
+from studyml.alerting.message import Links
+from studyml.alerting.messages import over_message
 from studyml.database.connection import Connection
 from studyml.database.nights import end_night, is_replay, started_at
 from studyml.errors import DeliveryError, RegistryError
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
+from studyml.steps.watch_data import watch_data
+from studyml.steps.watch_nights import watch_nights
+from studyml.steps.watch_retraining import watch_retraining
 
 _logger = logging.getLogger("studyml")
 _HEARTBEAT_SECONDS = 10
 
 
 def finish_night(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str, str | bool]:
-    """Mark the night finished, close the incident of failed tasks where none failed in it, call the heartbeat address.
+    """Mark the night finished, bring the incidents up to date that it decides, call the heartbeat address.
 
     A replay only marks: it is not what a watchdog waits for. Raises RegistryError where the night has no complete
     predictions, DeliveryError where the heartbeat is not heard (the night is finished all the same).
@@ -29,11 +35,19 @@ def finish_night(settings: Settings, *, as_of: datetime, now: datetime) -> dict[
             raise RegistryError(f"the night of {as_of.isoformat()} was never started: start it first.")
         replay = is_replay(connection, as_of)
         if not replay:
-            _close_failures(connection, as_of, now)
+            _follow_up(settings, connection, Moment(as_of, now))
         connection.commit()
     called = not replay and _heartbeat(settings.heartbeat_url.get_secret_value())
     _logger.info("the night of %s is finished", as_of.isoformat())
     return {"as_of": as_of.isoformat(), "heartbeat": called}
+
+
+def _follow_up(settings: Settings, connection: Connection, at: Moment) -> None:
+    """What only a whole night can tell: its data, its retraining, that it ran, and that no task of it failed."""
+    watch_data(settings, connection, at)
+    watch_retraining(settings, connection, at)
+    watch_nights(settings, connection, now=at.now)
+    _close_failures(settings, connection, at)
 
 
 def _is_scored(connection: Connection, as_of: datetime) -> bool:
@@ -44,14 +58,17 @@ def _is_scored(connection: Connection, as_of: datetime) -> bool:
         return bool((cursor.fetchone() or (False,))[0])
 
 
-def _close_failures(connection: Connection, as_of: datetime, now: datetime) -> None:
+def _close_failures(settings: Settings, connection: Connection, at: Moment) -> None:
     present = open_of_kind(connection, TASK_FAILED)
     if present is None:
         return
     # An earlier try of this very night may have failed: what counts is whether it did since it was begun anew.
-    if present.updated_as_of < as_of or newest_event_at(connection, present.id) < started_at(connection, as_of):
-        note = f"the night of {as_of.isoformat()} finished without a failed task"
-        resolve(connection, present.id, as_of=as_of, now=now, actor="studyml", note=note)
+    begun = started_at(connection, at.as_of)
+    if present.updated_as_of < at.as_of or newest_event_at(connection, present.id) < begun:
+        note = f"the night of {at.as_of.isoformat()} finished without a failed task"
+        links = Links(settings.runbook_url, settings.airflow_url)
+        message = over_message(present, note=note, links=links)
+        resolve(connection, present, at, actor=ACTOR, note=note, message=message)
 
 
 def _heartbeat(url: str) -> bool:

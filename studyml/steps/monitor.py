@@ -1,69 +1,47 @@
 """Judge the served predictions of the last days, and open or resolve the incident that follows from it."""
 
 import logging
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from studyml.alerting.incidents import DEGRADED, add_event, is_told, open_incident, open_of_kind, resolve
-from studyml.alerting.message import Links, degraded_message
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.source import count_dated
+from studyml.errors import StudymlError
+from studyml.monitoring.degradation import RULES, Evidence, ExpectedError, weigh
+from studyml.monitoring.degradation_query import relative_errors
 from studyml.monitoring.ledger import count_outcomes
-from studyml.monitoring.rolling import (
-    SERVED,
-    Rolling,
-    Rule,
-    Verdict,
-    coverage,
-    forget_verdicts,
-    judge,
-    last_healthy,
-    record_verdict,
-    rolling_errors,
-)
+from studyml.monitoring.rolling import SERVED, Rolling, coverage, rolling_errors
+from studyml.monitoring.verdict import Rule, judge
+from studyml.monitoring.verdicts import Judged, store_verdicts
 from studyml.registry.versions import Version, champion_at, find
 from studyml.settings import Settings
+from studyml.steps.check_drift import check_drift
+from studyml.steps.follow_up import follow_up
+from studyml.steps.label_coverage import label_coverage
 from studyml.steps.opening import own_database, read_source
+from studyml.steps.served_slices import worst_slices
 
 _logger = logging.getLogger("studyml")
 
 
-def monitor(settings: Settings, *, as_of: datetime, now: datetime) -> list[dict[str, Any]]:
+def monitor(
+    settings: Settings, *, as_of: datetime, now: datetime, dag_run_id: str | None = None
+) -> list[dict[str, Any]]:
     """Store and return the verdict of every scope, ``served`` first; hours, and the coverages as shares.
 
-    A degraded verdict on the served predictions opens one incident with its message, in the same transaction; a
-    healthy one resolves it. A replay stores the verdict only.
+    A degraded verdict opens one incident with its message, in the same transaction; a healthy one resolves it. A replay
+    stores the verdict only.
     """
     window = settings.monitoring_window_days
-    rule = Rule(settings.baseline_mae, settings.degraded_ratio, settings.monitoring_min_outcomes)
-    start = as_of - timedelta(days=window)
-    sessions = read_source(settings, lambda s: count_dated(s, settings.source_schema, after=start, through=as_of))
     with own_database(settings) as connection, advisory_lock(connection, "monitor"):
         champion = _judged_champion(connection, as_of)
-        covered = coverage(count_outcomes(connection, after=start, as_of=as_of), sessions)
-        forget_verdicts(connection, as_of)
-        results = []
-        for rolling in rolling_errors(connection, as_of=as_of, window_days=window):
-            version = champion if rolling.scope == SERVED else find(connection, rolling.scope)
-            expected = None if version is None else version.metrics.get("mae")
-            verdict = judge(rolling, rule)
-            record_verdict(
-                connection,
-                as_of=as_of,
-                now=now,
-                rolling=rolling,
-                verdict=verdict,
-                rule=rule,
-                expected_mae=expected,
-                coverage=covered,
-                window_days=window,
-            )
-            results.append(_result(as_of, rolling, verdict, rule, expected, covered))
-            if rolling.scope == SERVED and not is_replay(connection, as_of):
-                _follow_up(connection, settings, as_of, now, results[0], champion)
+        judged = _judge_scopes(settings, connection, champion, as_of)
+        store_verdicts(connection, judged, as_of=as_of, now=now, window_days=window)
+        if not is_replay(connection, as_of):
+            follow_up(settings, connection, judged, champion, as_of=as_of, now=now, dag_run_id=dag_run_id)
         connection.commit()
+    results = [{"as_of": as_of.isoformat(), **each.columns(window)} for each in judged]
     _logger.info("%s: %s", results[0]["verdict"], results[0]["reason"])
     return results
 
@@ -73,62 +51,70 @@ def _judged_champion(connection: Connection, as_of: datetime) -> Version | None:
     return champion_at(connection, as_of - timedelta(microseconds=1))
 
 
-def _result(
-    as_of: datetime, rolling: Rolling, verdict: Verdict, rule: Rule, expected: float | None, covered: float | None
+def _judge_scopes(
+    settings: Settings, connection: Connection, champion: Version | None, as_of: datetime
+) -> list[Judged]:
+    rule = Rule(settings.baseline_mae, settings.degraded_ratio, settings.monitoring_min_outcomes)
+    window = settings.monitoring_window_days
+    start = as_of - timedelta(days=window)
+    sessions = read_source(settings, lambda s: count_dated(s, settings.source_schema, after=start, through=as_of))
+    covered = coverage(count_outcomes(connection, after=start, as_of=as_of), sessions)
+    rolled = rolling_errors(connection, as_of=as_of, window_days=window)
+    versions = {each.scope: find(connection, each.scope) for each in rolled if each.scope != SERVED}
+    if champion is not None:
+        versions[SERVED] = champion
+    evidence = _evidence(connection, versions, as_of)
+    judged = []
+    for rolling in rolled:
+        found = versions.get(rolling.scope)
+        known = evidence.get(found.version) if found is not None else None
+        judged.append(
+            Judged(
+                rolling,
+                judge(rolling, rule, known),
+                rule,
+                evidence=known,
+                expected_mae=None if found is None else found.metrics.get("mae"),
+                coverage=covered,
+                **(_explained(settings, connection, champion, rolling, as_of) if rolling.scope == SERVED else {}),
+            )
+        )
+    return judged
+
+
+def _evidence(connection: Connection, versions: dict[str, Version], as_of: datetime) -> dict[str, Evidence]:
+    """What speaks beyond chance about each version, from its own served outcomes."""
+    expected = {each.version: ExpectedError.from_json(each.metrics.get("relative_error")) for each in versions.values()}
+    caps = {version: error.cap for version, error in expected.items() if error is not None}
+    observed = relative_errors(connection, as_of=as_of, caps=caps, days=[rule.days for rule in RULES])
+    weighed = {
+        version: weigh(error, observed[version])
+        for version, error in expected.items()
+        if error is not None and version in observed
+    }
+    return {version: found for version, found in weighed.items() if found is not None}
+
+
+def _explained(
+    settings: Settings, connection: Connection, champion: Version | None, rolling: Rolling, as_of: datetime
 ) -> dict[str, Any]:
+    """What explains a verdict: labels that lack, features that moved, slices that are worst."""
+    window = settings.monitoring_window_days
+    dated = label_coverage(settings, connection, as_of=as_of, window_days=window)
+    drift = None if champion is None else _drift(settings, connection, champion, as_of)
+    slices = worst_slices(settings, connection, version=None, as_of=as_of, window_days=window) if rolling.n else []
     return {
-        "as_of": as_of.isoformat(),
-        "scope": rolling.scope,
-        "rolling_mae": rolling.mae,
-        "rolling_rmse": rolling.rmse,
-        "n": rolling.n,
-        "coverage": covered,
-        "interval_80_coverage": rolling.interval_80_coverage,
-        "interval_90_coverage": rolling.interval_90_coverage,
-        "baseline_mae": rule.baseline_mae,
-        "threshold": rule.threshold,
-        "expected_mae": expected,
-        **asdict(verdict),
+        "coverage_by_date": dated,
+        "drift": drift,
+        "estimated_mae": None if drift is None else drift.get("estimated_mae"),
+        "worst_slices": slices,
     }
 
 
-def _follow_up(
-    connection: Connection,
-    settings: Settings,
-    as_of: datetime,
-    now: datetime,
-    result: dict[str, Any],
-    version: Version | None,
-) -> None:
-    present = open_of_kind(connection, DEGRADED)
-    if result["verdict"] == "healthy" and present is not None and present.updated_as_of <= as_of:
-        resolve(connection, present.id, as_of=as_of, now=now, actor="studyml", note=result["reason"])
-    if result["verdict"] != "degraded":
-        return
-    if present is None and is_told(connection, DEGRADED, as_of):
-        _logger.info("this night's degradation was told before, and its incident is closed")
-        return
-    name = None if version is None else version.version
-    last = last_healthy(connection, as_of)
-    subject, body = degraded_message(
-        result,
-        as_of=as_of,
-        version=name or "unknown",
-        last_healthy=last,
-        window_days=settings.monitoring_window_days,
-        links=Links(settings.runbook_url, settings.airflow_url),
-    )
-    incident_id, is_new = open_incident(
-        connection,
-        kind=DEGRADED,
-        severity="page",
-        title=subject.removeprefix("studyml: "),
-        model_version=name,
-        figures={key: result[key] for key in ("rolling_mae", "rolling_rmse", "n", "threshold")},
-        as_of=as_of,
-        now=now,
-    )
-    if is_new:
-        add_event(
-            connection, incident_id, event="opened", as_of=as_of, now=now, actor="studyml", subject=subject, body=body
-        )
+def _drift(settings: Settings, connection: Connection, champion: Version, as_of: datetime) -> dict[str, Any] | None:
+    """The drift of the night, or the sentence of why it could not be checked: it explains, and decides nothing."""
+    try:
+        return check_drift(settings, connection, version=champion.version, as_of=as_of)
+    except StudymlError as error:
+        _logger.warning("drift was not checked: %s", error)
+        return {"error": str(error)}

@@ -8,7 +8,7 @@ from studyml.alerting.incidents import list_incidents
 from studyml.database.connection import Connection
 from studyml.database.quarantine import count_quarantined
 from studyml.errors import RegistryError
-from studyml.monitoring.rolling import stored_verdict
+from studyml.monitoring.verdicts import stored_verdict
 from studyml.registry.retraining import latest_run
 from studyml.registry.versions import Version, champion_at, find
 from studyml.settings import Settings

@@ -3,12 +3,15 @@
 import logging
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import unquote
 
-from studyml.alerting.incidents import TASK_FAILED, add_event, open_incident, open_of_kind
-from studyml.alerting.message import Links, failure_message
-from studyml.alerting.outbox import deliver, send
+from studyml.alerting.incidents import PAGE, TASK_FAILED, open_of_kind
+from studyml.alerting.lifecycle import Moment, Problem, report_problem, send
+from studyml.alerting.message import Links, Message
+from studyml.alerting.messages import failure_message
+from studyml.alerting.outbox import deliver
+from studyml.alerting.outbox import send as send_directly
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.errors import DatabaseError, SchemaError
@@ -50,7 +53,7 @@ def report_failure(
                 _logger.info("a failed replay pages nobody")
                 return
             with advisory_lock(connection, "report_failure", wait_seconds=_LOCK_SECONDS):
-                _record(connection, f"{dag_id}.{task_id}", message, as_of, error, now)
+                _record(settings, connection, f"{dag_id}.{task_id}", message, Moment(as_of, now), error)
             recorded = True
             deliver(connection, settings.alert_addresses, now=now)
     except (DatabaseError, SchemaError) as unreachable:
@@ -58,35 +61,19 @@ def report_failure(
         if not recorded:
             _logger.error("The message about the failed task goes out without the outbox.")
             for address in settings.alert_addresses:
-                send(address, *message)
+                send_directly(address, message.subject, message.body)
 
 
-def _record(
-    connection: Connection, task: str, message: tuple[str, str], as_of: datetime, error: str, now: datetime
-) -> None:
+def _record(settings: Settings, connection: Connection, task: str, message: Message, at: Moment, error: str) -> None:
     present = open_of_kind(connection, TASK_FAILED)
-    is_told = present is not None and task in present.figures
-    incident_id, is_new = open_incident(
-        connection,
-        kind=TASK_FAILED,
-        severity="page",
-        title=message[0].removeprefix("studyml: "),
-        model_version=None,
-        figures={task: error},
-        as_of=as_of,
-        now=now,
+    told = present is not None and task in present.figures
+    note = f"{task}: {error}"
+    problem = Problem(
+        TASK_FAILED, PAGE, lambda _: message, figures={task: error}, note=note if told else None, repeats=True
     )
-    add_event(
-        connection,
-        incident_id,
-        event="opened" if is_new else "updated",
-        as_of=as_of,
-        now=now,
-        actor="studyml",
-        note=f"{task}: {error}",
-        subject=None if is_told else message[0],
-        body=None if is_told else message[1],
-    )
+    event = report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
+    if event == "updated" and present is not None and not told:
+        send(connection, present.id, TASK_FAILED, PAGE, message, at, event="updated", note=note)
     connection.commit()
 
 

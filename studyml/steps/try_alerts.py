@@ -15,8 +15,8 @@ def send_test(settings: Settings, *, now: datetime) -> int:
         raise SettingsError(
             "STUDYML_ALERT_URLS is not set: set it to Apprise addresses, such as slack://… and mailtos://… in a row."
         )
-    subject, body = trial_message(now)
-    failed = [address for address in addresses if not send(address, subject, body)]
+    message = trial_message(now)
+    failed = [address for address in addresses if not send(address, message.subject, message.body)]
     if failed:
         named = ", ".join(f"{fingerprint(address)} ({scheme(address)})" for address in failed)
         raise DeliveryError(

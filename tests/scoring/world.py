@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import psycopg2
-from psycopg2.extras import execute_values
+from psycopg2.extras import Json, execute_values
 
 from studyml.database.source_tables import ensure_source_tables
 from studyml.settings import Settings
@@ -63,17 +63,24 @@ def add_sessions(settings: Settings, sessions: Iterable[tuple[int, datetime | No
     )
 
 
-def add_champion(settings: Settings, as_of: datetime, version: str = VERSION, mae: float = 0.9) -> None:
+def add_champion(
+    settings: Settings,
+    as_of: datetime,
+    version: str = VERSION,
+    mae: float = 0.9,
+    relative_error: dict[str, float] | None = None,
+) -> None:
     """A version that serves from ``as_of`` on, as the registry knows it, in place of the one before."""
+    metrics = {"mae": mae} | ({} if relative_error is None else {"relative_error": relative_error})
     query(settings, "UPDATE studyml.model_versions SET status = 'retired' WHERE status = 'champion'")
     query(
         settings,
         "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256,"
-        " metrics) VALUES (%s, 'champion', 'mlp', %s, %s, repeat('0', 64), jsonb_build_object('mae', %s::float))",
+        " metrics) VALUES (%s, 'champion', 'mlp', %s, %s, repeat('0', 64), %s)",
         version,
         as_of,
         as_of,
-        mae,
+        Json(metrics),
     )
     query(
         settings,

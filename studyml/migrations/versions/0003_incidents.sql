@@ -12,10 +12,10 @@ ALTER TABLE studyml.incident_events DROP CONSTRAINT incident_events_event_check;
 ALTER TABLE studyml.incident_events
     ADD CONSTRAINT incident_events_event_check
         CHECK (event IN ('opened', 'updated', 'acknowledged', 'escalated', 'resolved', 'reopened')),
-    ADD COLUMN severity text CHECK (severity IN ('page', 'ticket'));
+    ADD COLUMN severity text CHECK (severity IN ('page', 'ticket', 'escalation'));
 -- Messages of before went to the addresses that page.
 UPDATE studyml.incident_events SET severity = 'page' WHERE message_body IS NOT NULL;
-COMMENT ON COLUMN studyml.incident_events.severity IS 'Whom its message is for: page (STUDYML_ALERT_URLS) or ticket (STUDYML_TICKET_URLS).';
+COMMENT ON COLUMN studyml.incident_events.severity IS 'Whom its message is for: page (STUDYML_ALERT_URLS), ticket (STUDYML_TICKET_URLS) or escalation (STUDYML_ESCALATION_URLS).';
 
 ALTER TABLE studyml.deliveries ADD COLUMN next_attempt_at timestamptz;
 COMMENT ON COLUMN studyml.deliveries.next_attempt_at IS 'Not tried again before; empty: at once.';

@@ -1,0 +1,229 @@
+"""The life of an incident: opened, updated, acknowledged, escalated, resolved, and reopened within a cool-off.
+
+A problem that goes on is one incident and one message: a further message comes only when it gets worse (a ticket
+becomes a page), when nobody has acknowledged it, when a retraining for it is decided, and when it is over.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+
+from studyml.alerting.incidents import (
+    ESCALATION,
+    PAGE,
+    Incident,
+    add_event,
+    close_open,
+    insert_incident,
+    list_incidents,
+    newest_of_kind,
+    open_of_kind,
+    reopen,
+    set_acknowledged,
+    set_escalated,
+    update_open,
+    was_told,
+)
+from studyml.alerting.message import Message
+from studyml.alerting.silences import silenced_until
+from studyml.errors import RegistryError
+
+ACTOR = "studyml"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The night that is being judged, and the wall clock at entry."""
+
+    as_of: datetime
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong: its kind, how urgent it is (page or ticket), and the message about it, given the incident's id.
+
+    ``repeats``: found anew in a night whose incident was closed, it is news, as a task that fails again is.
+    """
+
+    kind: str
+    severity: str
+    message: Callable[[int], Message]
+    model_version: str | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+    note: str | None = None
+    repeats: bool = False
+
+
+def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool_off: timedelta) -> str:
+    """Bring the incident of the problem's kind up to date; return the event: opened, reopened, worsened, told, updated.
+
+    ``told``: the message is sent now, since a silence had held it back. An incident that holds this night's finding
+    already and was closed stays closed (``known``). The caller commits.
+    """
+    present = open_of_kind(connection, problem.kind)
+    if present is not None:
+        return _update(connection, present, problem, at)
+    before = newest_of_kind(connection, problem.kind)
+    if before is not None and before.updated_as_of >= at.as_of and not problem.repeats:
+        return "known"
+    if before is not None and before.resolved_as_of is not None and at.as_of - before.resolved_as_of <= cool_off:
+        title = problem.message(before.id).title
+        reopen(
+            connection,
+            before.id,
+            severity=problem.severity,
+            title=title,
+            figures=problem.figures,
+            as_of=at.as_of,
+        )
+        _tell(connection, before.id, problem, at, event="reopened", prefix="again: ")
+        return "reopened"
+    incident_id = insert_incident(
+        connection,
+        kind=problem.kind,
+        severity=problem.severity,
+        title=problem.message(0).title,
+        model_version=problem.model_version,
+        figures=problem.figures,
+        as_of=at.as_of,
+        now=at.now,
+    )
+    if incident_id is None:
+        raise RegistryError(f"an incident of kind {problem.kind} was opened at this moment: run this again.")
+    _tell(connection, incident_id, problem, at, event="opened")
+    return "opened"
+
+
+def _update(connection: Connection, present: Incident, problem: Problem, at: Moment) -> str:
+    worse = problem.severity == PAGE and present.severity != PAGE
+    severity = PAGE if PAGE in (problem.severity, present.severity) else problem.severity
+    title = problem.message(present.id).title if worse else present.title
+    update_open(connection, present.id, severity=severity, title=title, figures=problem.figures, as_of=at.as_of)
+    if worse:
+        _tell(connection, present.id, problem, at, event="updated", prefix="worse: ")
+        return "worsened"
+    if not was_told(connection, present.id) and silenced_until(connection, present.kind, now=at.now) is None:
+        _tell(connection, present.id, problem, at, event="updated")
+        return "told"
+    if problem.note:
+        _log(connection, present.id, "updated", at, problem.note)
+    return "updated"
+
+
+def _tell(
+    connection: Connection, incident_id: int, problem: Problem, at: Moment, *, event: str, prefix: str = ""
+) -> None:
+    message = problem.message(incident_id).marked(prefix)
+    send(connection, incident_id, problem.kind, problem.severity, message, at, event=event, note=problem.note)
+
+
+def send(
+    connection: Connection,
+    incident_id: int,
+    kind: str,
+    severity: str,
+    message: Message,
+    at: Moment,
+    *,
+    event: str,
+    note: str | None = None,
+    actor: str = ACTOR,
+) -> None:
+    """Log an event with its message; while its kind is silenced, without. The caller commits."""
+    until = silenced_until(connection, kind, now=at.now)
+    add_event(
+        connection,
+        incident_id,
+        event=event,
+        as_of=at.as_of,
+        now=at.now,
+        actor=actor,
+        note=note if until is None else f"silenced until {until:%Y-%m-%d %H:%M} UTC; {note or message.title}",
+        severity=severity if until is None else None,
+        subject=message.subject if until is None else None,
+        body=message.body if until is None else None,
+    )
+
+
+def report_recovery(
+    connection: Connection, kind: str, message: Callable[[Incident], Message], at: Moment, *, note: str
+) -> Incident | None:
+    """Resolve the open incident of a kind, if any, with a recovery message, and return it. The caller commits.
+
+    An incident that a later night has updated is left alone: an older night run again does not end it.
+    """
+    present = open_of_kind(connection, kind)
+    if present is None or present.updated_as_of > at.as_of:
+        return None
+    resolve(connection, present, at, actor=ACTOR, note=note, message=message(present))
+    return present
+
+
+def resolve(
+    connection: Connection, incident: Incident, at: Moment, *, actor: str, note: str, message: Message | None = None
+) -> None:
+    """Close an open incident; whoever had a message about it gets ``message``. The caller commits."""
+    told = was_told(connection, incident.id)
+    close_open(connection, incident.id, as_of=max(at.as_of, incident.opened_as_of), now=at.now)
+    if message is None or not told:
+        _log(connection, incident.id, "resolved", at, note, actor=actor)
+    else:
+        send(
+            connection,
+            incident.id,
+            incident.kind,
+            incident.severity,
+            message,
+            at,
+            event="resolved",
+            note=note,
+            actor=actor,
+        )
+
+
+def acknowledge(connection: Connection, incident_id: int, *, name: str, at: Moment) -> None:
+    """Record that somebody takes care of an open incident: it is not escalated. The caller commits.
+
+    Raises RegistryError where it is not open.
+    """
+    set_acknowledged(connection, incident_id, name=name, now=at.now)
+    _log(connection, incident_id, "acknowledged", at, f"acknowledged by {name}", actor=name)
+
+
+def escalate(
+    connection: Connection, at: Moment, *, after: timedelta, message: Callable[[Incident], Message]
+) -> list[int]:
+    """Escalate, once, every open page that nobody acknowledged within ``after``; return their ids. The caller commits.
+
+    Tickets wait: what is not beyond chance wakes nobody by growing old.
+    """
+    escalated = []
+    for incident in list_incidents(connection):
+        waiting = incident.acknowledged_at is None and incident.escalated_at is None and incident.severity == PAGE
+        if not waiting or silenced_until(connection, incident.kind, now=at.now) is not None:
+            continue
+        if at.now - _told_at(connection, incident) >= after:
+            set_escalated(connection, incident.id, now=at.now)
+            send(connection, incident.id, incident.kind, ESCALATION, message(incident), at, event="escalated")
+            escalated.append(incident.id)
+    return escalated
+
+
+def _told_at(connection: Connection, incident: Incident) -> datetime:
+    """When the newest message to the pager about an incident was written; far ahead where there was none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(recorded_at) FROM studyml.incident_events"
+            " WHERE incident_id = %s AND message_body IS NOT NULL AND severity = %s",
+            (incident.id, PAGE),
+        )
+        (found,) = cursor.fetchone() or (None,)
+    return incident.opened_at if found is None else found
+
+
+def _log(connection: Connection, incident_id: int, event: str, at: Moment, note: str, *, actor: str = ACTOR) -> None:
+    add_event(connection, incident_id, event=event, as_of=at.as_of, now=at.now, actor=actor, note=note)

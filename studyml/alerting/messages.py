@@ -1,0 +1,176 @@
+"""Messages of every kind but a degraded model: what broke, what it means, what to do, and that it is over."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from studyml.alerting.incidents import (
+    CONTRACT_BROKEN,
+    DEGRADED,
+    NIGHT_MISSING,
+    NO_NEW_LABELS,
+    RETRAINING_FAILING,
+    SCORING_LATE,
+    TASK_FAILED,
+    Incident,
+)
+from studyml.alerting.message import Links, Message, compose, moment
+
+#: The section of the runbook about each kind.
+SECTIONS = {
+    DEGRADED: "degraded",
+    CONTRACT_BROKEN: "data-contract-broken",
+    NO_NEW_LABELS: "no-new-labels",
+    RETRAINING_FAILING: "retraining-keeps-failing",
+    SCORING_LATE: "scoring-late-or-incomplete",
+    NIGHT_MISSING: "a-night-did-not-run",
+    TASK_FAILED: "task-failed",
+}
+_WHOLE = "Nothing is lost: the predictions that analysts read stay as they are until newer ones are whole."
+
+
+def failure_message(
+    *, dag_id: str, task_id: str, dag_run_id: str, as_of: datetime, error: str, links: Links
+) -> Message:
+    """A task that failed for good."""
+    return compose(
+        f"{dag_id}.{task_id} failed",
+        summary=f"The task {task_id} of {dag_id} failed and is not tried again by itself:\n\n{error}",
+        facts=[f"Night: {moment(as_of)}.", f"Run: {dag_run_id}."],
+        done=[
+            _WHOLE,
+            "No further message comes about this task while the incident is open. It closes by itself when a later"
+            " night finishes without a failed task.",
+        ],
+        steps=[
+            "Do what the error says.",
+            "Clear the red task in Airflow: every task can be run again, and what follows it runs too.",
+        ],
+        links=links.lines(SECTIONS[TASK_FAILED], dag_id, dag_run_id),
+    )
+
+
+def contract_message(found: Sequence[str], *, as_of: datetime, incident_id: int, links: Links) -> Message:
+    """Too much of the source data is impossible or cannot be read; ``found`` are sentences."""
+    return compose(
+        "the study app's data break the data contract",
+        summary="More of the study app's data than usual cannot be used.",
+        facts=[*found, f"Since: the night of {moment(as_of)}."],
+        done=[
+            "Rows that cannot be used are quarantined with their reason, not dropped; a wrong input counts as missing.",
+            "The incident closes by itself with the first night without it.",
+        ],
+        steps=[
+            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            "See which columns and reasons: the query in the runbook.",
+            "Tell the study app's owners; what they correct is taken over by the next night.",
+        ],
+        links=links.lines(SECTIONS[CONTRACT_BROKEN], "studyml_nightly"),
+    )
+
+
+def no_labels_message(
+    *, days: float, newest: datetime, due: int, as_of: datetime, incident_id: int, links: Links
+) -> Message:
+    """No session got an outcome for days; ``due`` sessions should have one."""
+    return compose(
+        f"no new outcome for {days:.0f} days",
+        summary=f"No session has got an outcome for {days:.0f} days: nobody knows how good the predictions are now.",
+        facts=[
+            f"Newest outcome: seen in the night of {moment(newest)}.",
+            f"Sessions dated since then, up to {moment(as_of)}: {due}.",
+        ],
+        done=["Predictions go out as before. Without outcomes the model is neither judged nor retrained."],
+        steps=[
+            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            "Ask the study app's owners whether sessions are still recorded and their durations still written.",
+        ],
+        links=links.lines(SECTIONS[NO_NEW_LABELS], "studyml_nightly"),
+    )
+
+
+def retraining_message(*, times: int, reasons: Sequence[str], stopped: bool, incident_id: int, links: Links) -> Message:
+    """Retrainings failed or were rejected again and again; ``reasons`` of the newest first."""
+    stays = "The champion goes on serving."
+    breaker = (
+        "No other retraining is started on the same data: it takes enough new labels, or studyml retrain --force."
+        if stopped
+        else "The next retraining is due with enough new labels."
+    )
+    return compose(
+        f"{times} retrainings in a row brought no new version",
+        summary=f"The last {times} retrainings failed or were rejected by the gates.",
+        facts=list(reasons),
+        done=[stays, breaker],
+        steps=[
+            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            "Read the reasons above; the runbook says what each asks for.",
+        ],
+        links=links.lines(SECTIONS[RETRAINING_FAILING], "studyml_nightly"),
+    )
+
+
+def scoring_message(*, as_of: datetime, found: str, incident_id: int, links: Links) -> Message:
+    """A night's predictions are late or incomplete."""
+    return compose(
+        f"no complete predictions for the night of {moment(as_of)}",
+        summary=f"The night of {moment(as_of)} has no complete predictions. {found}",
+        done=[
+            _WHOLE,
+            "The incident closes by itself when a night's predictions are complete.",
+        ],
+        steps=[
+            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            "See which task is red or still running in Airflow, and read the last line of its log.",
+            "Predict now: clear score.plan, trigger studyml_score, or run studyml score",
+        ],
+        links=links.lines(SECTIONS[SCORING_LATE], "studyml_nightly"),
+    )
+
+
+def night_missing_message(
+    *, last_as_of: datetime, finished_at: datetime, hours: float, incident_id: int, links: Links
+) -> Message:
+    """No night has finished for too long."""
+    return compose(
+        f"no night has finished for {hours:.0f} h",
+        summary=f"The last night that finished was that of {moment(last_as_of)}, {hours:.0f} h ago.",
+        facts=[f"It finished at {moment(finished_at)}; a night is due every 24 h."],
+        done=[
+            "The predictions of that night are still served. Nothing newer is observed, judged or retrained.",
+            "The incident closes by itself when a night finishes.",
+        ],
+        steps=[
+            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            "Is studyml_nightly paused, still running, or red? Is the scheduler up?",
+            "If Airflow stays down: studyml night",
+        ],
+        links=links.lines(SECTIONS[NIGHT_MISSING], "studyml_nightly"),
+    )
+
+
+def over_message(incident: Incident, *, note: str, links: Links) -> Message:
+    """An incident is over, and why."""
+    return compose(
+        f"over: {incident.title}",
+        summary=f"Incident {incident.id} is resolved: {note}.",
+        facts=[f"It was open since {moment(incident.opened_at)}."],
+        done=["Nothing is left to do."],
+        links=links.lines(SECTIONS[incident.kind], "studyml_nightly"),
+    )
+
+
+def escalation_message(incident: Incident, *, hours: float, links: Links) -> Message:
+    """Nobody has acknowledged a page."""
+    return compose(
+        f"not acknowledged for {hours:g} h: {incident.title}",
+        summary=f"Nobody has acknowledged incident {incident.id} for {hours:g} h: {incident.title}.",
+        facts=[
+            f"Open since {moment(incident.opened_at)}.",
+            *([f"Version: {incident.model_version}."] if incident.model_version else []),
+        ],
+        steps=[
+            f"Say that you have it: studyml alerts ack {incident.id}",
+            f"Read what was sent about it: studyml alerts show {incident.id}",
+        ],
+        links=links.lines(SECTIONS[incident.kind], "studyml_nightly"),
+    )

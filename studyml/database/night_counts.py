@@ -1,0 +1,65 @@
+"""What one night found: outcomes, refused rows, and predictions, for judging whether the data are as they should be."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg2.extensions import connection as Connection
+
+#: The warning about a category that a version was not trained on (features/definition.py): unusual, not impossible.
+_UNSEEN = "% is not a category that the model knows"
+
+
+@dataclass(frozen=True)
+class NightCounts:
+    """Counts of one night: first observations, rows quarantined for the first time, and planned sessions."""
+
+    outcomes: int
+    quarantined: int
+    planned: int
+    refused: int
+    impossible: int
+
+
+def night_counts(connection: Connection, as_of: datetime) -> NightCounts:
+    """Count what the night of ``as_of`` observed, quarantined, planned, refused, and scored in spite of an input."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS, {"as_of": as_of, "unseen": _UNSEEN})
+        return NightCounts(*(int(count) for count in cursor.fetchone() or (0,) * 5))
+
+
+# Outcomes arrive in order of observed_at, and nothing is observed after the newest night: the count reads the end only.
+_COUNTS = """
+SELECT
+    (SELECT count(*) FROM studyml.outcomes WHERE observed_at = %(as_of)s AND revision = 1),
+    (SELECT count(DISTINCT (source, row_id)) FROM studyml.quarantined_rows WHERE first_as_of = %(as_of)s),
+    (SELECT coalesce(max(planned), 0) FROM studyml.scoring_runs WHERE as_of = %(as_of)s AND status = 'complete'),
+    (SELECT count(*) FROM studyml.refused_sessions WHERE as_of = %(as_of)s),
+    (SELECT count(*) FROM studyml.predictions WHERE as_of = %(as_of)s AND served AND EXISTS (
+        SELECT FROM unnest(input_warnings) AS warning WHERE warning NOT LIKE %(unseen)s))
+"""
+
+
+def newest_label(connection: Connection, as_of: datetime) -> datetime | None:
+    """The newest night up to ``as_of`` that observed a label for the first time."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT observed_at FROM studyml.outcomes WHERE revision = 1 AND observed_at <= %s"
+            " ORDER BY outcome_id DESC LIMIT 1",
+            (as_of,),
+        )
+        row = cursor.fetchone()
+    return None if row is None else row[0]
+
+
+def unfinished_night(connection: Connection) -> tuple[datetime, datetime, str] | None:
+    """(as_of, started_at, what is known of its scoring) of the newest night, where it has no complete predictions."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n.as_of, n.started_at, (SELECT status FROM studyml.scoring_runs s WHERE s.as_of = n.as_of"
+            " ORDER BY (status = 'complete') DESC, id DESC LIMIT 1) FROM studyml.nights n WHERE NOT n.replay"
+            " ORDER BY n.as_of DESC LIMIT 1"
+        )
+        row = cursor.fetchone()
+    if row is None or row[2] == "complete":
+        return None
+    return row[0], row[1], "its scoring has not begun" if row[2] is None else f"its scoring is {row[2]}"

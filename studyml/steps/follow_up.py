@@ -1,0 +1,113 @@
+"""What follows from a verdict: a degradation opens its incident, goes on, gets worse, or is over."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from studyml.alerting.degraded_message import Findings, degraded_message, recovered_message
+from studyml.alerting.incidents import DEGRADED, PAGE, TICKET, Incident, newest_of_kind
+from studyml.alerting.lifecycle import Moment, Problem, report_problem, report_recovery
+from studyml.alerting.message import Links, Message
+from studyml.database.connection import Connection
+from studyml.monitoring import verdict as verdicts
+from studyml.monitoring.verdicts import Judged, last_healthy
+from studyml.registry.versions import Version
+from studyml.settings import Settings
+
+_logger = logging.getLogger("studyml")
+
+_FIGURES = ("verdict", "rolling_mae", "rolling_rmse", "n", "threshold", "error_ratio", "error_ratio_limit")
+
+
+def follow_up(
+    settings: Settings,
+    connection: Connection,
+    judged: Sequence[Judged],
+    champion: Version | None,
+    *,
+    as_of: datetime,
+    now: datetime,
+    dag_run_id: str | None = None,
+) -> str | None:
+    """Bring the incident of degradation up to date with the night's verdicts; return the event. The caller commits.
+
+    The champion is judged by its own outcomes as soon as they suffice: the window of what was served still holds the
+    errors of the versions before it, for which a retraining was made already (design section 4).
+    """
+    own = _own(judged, champion)
+    ruling = own or judged[0]
+    at = Moment(as_of, now)
+    verdict = ruling.columns(settings.monitoring_window_days)
+    links = Links(settings.runbook_url, settings.airflow_url)
+    if ruling.verdict.verdict in verdicts.DEGRADED:
+        if own is None and _was_told(connection, as_of, settings.monitoring_window_days):
+            _logger.info("the errors are those of versions before the champion, and were told already")
+            return None
+        problem = _problem(settings, connection, judged[0], verdict, champion, as_of, dag_run_id, links)
+        return report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
+    if own is not None and ruling.verdict.verdict == verdicts.HEALTHY:
+        name = champion.version if champion is not None else "the champion"
+
+        def recovered(incident: Incident) -> Message:
+            return recovered_message(
+                incident_id=incident.id,
+                opened_as_of=incident.opened_as_of,
+                as_of=as_of,
+                verdict=verdict,
+                version=name,
+                links=links,
+            )
+
+        report_recovery(connection, DEGRADED, recovered, at, note=ruling.verdict.reason)
+    return None
+
+
+def _own(judged: Sequence[Judged], champion: Version | None) -> Judged | None:
+    """The verdict on the champion's own outcomes, where they are enough to judge it by."""
+    if champion is None:
+        return None
+    found = next((each for each in judged[1:] if each.rolling.scope == champion.version), None)
+    enough = found is not None and found.verdict.verdict not in (verdicts.INSUFFICIENT_DATA, verdicts.ERROR)
+    return found if enough else None
+
+
+def _was_told(connection: Connection, as_of: datetime, window_days: int) -> bool:
+    newest = newest_of_kind(connection, DEGRADED)
+    return (
+        newest is not None
+        and newest.status == "resolved"
+        and newest.updated_as_of > as_of - timedelta(days=window_days)
+    )
+
+
+def _problem(
+    settings: Settings,
+    connection: Connection,
+    served: Judged,
+    verdict: dict[str, Any],
+    champion: Version | None,
+    as_of: datetime,
+    dag_run_id: str | None,
+    links: Links,
+) -> Problem:
+    pages = verdict["verdict"] == verdicts.CONFIRMED or settings.page_rule == "guide"
+    findings = Findings(
+        verdict,
+        as_of,
+        version="unknown" if champion is None else champion.version,
+        window_days=settings.monitoring_window_days,
+        baseline_ratio=settings.degraded_ratio,
+        last_healthy=last_healthy(connection, as_of),
+        slices=[each["sentence"] for each in served.worst_slices or []],
+        moved=None if served.drift is None else served.drift.get("moved"),
+        report=None if champion is None else f"studyml versions report {champion.version}",
+        run_id=dag_run_id,
+    )
+    return Problem(
+        DEGRADED,
+        PAGE if pages else TICKET,
+        lambda incident_id: degraded_message(findings, links, incident_id=incident_id, pages=pages),
+        model_version=None if champion is None else champion.version,
+        figures={name: verdict[name] for name in _FIGURES},
+    )

@@ -1,0 +1,90 @@
+"""What a person does with incidents: look at them, take them on, close them, silence a kind for a while."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from studyml.alerting.incidents import KINDS, Event, Incident, find_incident, list_events, list_incidents
+from studyml.alerting.lifecycle import Moment, acknowledge, resolve
+from studyml.alerting.message import Links
+from studyml.alerting.messages import over_message
+from studyml.alerting.silences import Silence, add_silence, end_silences, silences_in_force
+from studyml.errors import InputError, RegistryError
+from studyml.settings import Settings
+from studyml.steps.opening import own_database
+
+#: Longer than this nobody remembers what was silenced.
+LONGEST_SILENCE = timedelta(days=31)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One incident with its events, oldest first."""
+
+    incident: Incident
+    events: list[Event]
+
+
+def incidents(settings: Settings, *, only_open: bool) -> list[Incident]:
+    """Incidents, newest first, open ones only or all."""
+    with own_database(settings) as connection:
+        return list_incidents(connection, only_open=only_open)
+
+
+def one_incident(settings: Settings, incident_id: int) -> Told:
+    """An incident and all that happened to it; raises RegistryError where there is none."""
+    with own_database(settings) as connection:
+        return Told(find_incident(connection, incident_id), list_events(connection, incident_id))
+
+
+def acknowledge_incident(settings: Settings, incident_id: int, *, now: datetime, name: str) -> None:
+    """Record who takes care of an open incident; raises RegistryError where it is not open."""
+    with own_database(settings) as connection:
+        acknowledge(connection, incident_id, name=name, at=Moment(now, now))
+        connection.commit()
+
+
+def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, actor: str, note: str) -> None:
+    """Close an incident by hand, and tell whoever was told of it; raises RegistryError where it is not open."""
+    with own_database(settings) as connection:
+        incident = find_incident(connection, incident_id)
+        if incident.status != "open":
+            raise RegistryError(f"there is no open incident {incident_id}: 'studyml alerts list' shows those that are.")
+        links = Links(settings.runbook_url, settings.airflow_url)
+        message = over_message(incident, note=f"{actor} closed it ({note})", links=links)
+        resolve(connection, incident, Moment(now, now), actor=actor, note=note, message=message)
+        connection.commit()
+
+
+def silence(settings: Settings, kind: str, *, hours: float, now: datetime, actor: str, note: str) -> Silence:
+    """Send no message about incidents of a kind for so many hours; they are recorded all the same.
+
+    Raises InputError for a kind there is none of, and for a silence of no time or of more than 31 days.
+    """
+    _require_kind(kind)
+    length = timedelta(hours=hours) if 0 < hours <= LONGEST_SILENCE.total_seconds() / 3600 else None
+    if length is None:
+        raise InputError(f"a silence of {hours:g} hours is not possible: give more than 0 and at most 744 (31 days).")
+    with own_database(settings) as connection:
+        found = add_silence(connection, kind, starts_at=now, ends_at=now + length, actor=actor, note=note)
+        connection.commit()
+    return Silence(found, kind, now, now + length, actor, note)
+
+
+def unsilence(settings: Settings, kind: str, *, now: datetime) -> int:
+    """End the silences of a kind and return how many were in force; raises InputError for an unknown kind."""
+    _require_kind(kind)
+    with own_database(settings) as connection:
+        ended = end_silences(connection, kind, now=now)
+        connection.commit()
+    return ended
+
+
+def silences(settings: Settings, *, now: datetime) -> list[Silence]:
+    """The silences in force."""
+    with own_database(settings) as connection:
+        return silences_in_force(connection, now=now)
+
+
+def _require_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise InputError(f"{kind!r} is not a kind of incident: choose of {', '.join(KINDS)}.")

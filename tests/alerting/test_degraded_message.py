@@ -1,0 +1,140 @@
+"""What the on-call engineer reads about a degraded model."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from studyml.alerting.degraded_message import Findings, degraded_message, no_better_message, recovered_message
+from studyml.alerting.message import Links
+
+NIGHT = datetime(2026, 3, 1, 1, tzinfo=UTC)
+LINKS = Links("https://wiki.example.org/runbook", "https://airflow.example.org/")
+VERDICT = {
+    "verdict": "confirmed",
+    "rolling_mae": 1.4234,
+    "rolling_mae_lower": 1.21,
+    "rolling_mae_upper": 1.64,
+    "rolling_rmse": 1.9,
+    "n": 41,
+    "coverage": 0.79,
+    "baseline_mae": 0.99,
+    "threshold": 1.188,
+    "expected_mae": 1.05,
+    "error_ratio": 1.583,
+    "error_ratio_limit": 1.312,
+    "error_ratio_n": 38,
+    "error_ratio_days": 30,
+}
+FOUND = Findings(
+    VERDICT,
+    NIGHT,
+    version="v_20260201_010203",
+    window_days=30,
+    baseline_ratio=1.2,
+    last_healthy=(NIGHT - timedelta(days=1), 1.01),
+    slices=["subject Physics is off by 2.40 h, 1.10 h elsewhere (12 outcomes)"],
+    moved=["avg_focus_duration: median 60 -> 45 minutes"],
+    report="studyml versions report v_20260201_010203",
+    run_id="scheduled__2026-03-01",
+)
+
+
+def body(found: Findings = FOUND, *, links: Links = LINKS, pages: bool = True, **verdict: Any) -> str:
+    changed = replace(found, verdict={**VERDICT, **verdict})
+    return degraded_message(changed, links, incident_id=7, pages=pages).body
+
+
+def test_it_says_what_how_sure_since_when_which_version_where_why_what_was_done_and_what_to_do() -> None:
+    assert body() == (
+        "Predicted study times of the last 30 days were off by 1.42 h on average (MAE). The guide's limit is 1.19 h,"
+        " 1.2 x the baseline of 0.99 h.\n"
+        "\n"
+        "- How sure: beyond chance: errors of this version are 1.58 x what they were when it was tested, over 38"
+        " outcomes of 30 days; chance explains up to 1.31 x. 41 outcomes; 79% of the sessions that should have an"
+        " outcome have one. The true MAE is between 1.21 and 1.64 h (95 %).\n"
+        "- Since: the night of 2026-03-01 01:00 UTC; last healthy in the night of 2026-02-28 01:00 UTC, with 1.01 h.\n"
+        "- Version: v_20260201_010203, which was off by 1.05 h when it was tested.\n"
+        "- Worst: subject Physics is off by 2.40 h, 1.10 h elsewhere (12 outcomes).\n"
+        "- Moved since training: avg_focus_duration: median 60 -> 45 minutes.\n"
+        "\n"
+        "Nothing is down: predictions are served as before, only less exact.\n"
+        "Done: a retraining is due and runs in this night; its version serves only if it passes the gates.\n"
+        "Another message comes only when nobody acknowledges it, when the retraining did not help, and when it is"
+        " over.\n"
+        "\n"
+        "Next:\n"
+        "1. Say that you have it: studyml alerts ack 7\n"
+        "2. When the night has finished, see what the retraining decided: studyml report\n"
+        "3. If it was rejected, or the error jumped: look for changed source data, see the runbook.\n"
+        "\n"
+        "Runbook: https://wiki.example.org/runbook#degraded\n"
+        "Airflow: https://airflow.example.org/dags/studyml_nightly/runs/scheduled__2026-03-01\n"
+        "Report: studyml versions report v_20260201_010203"
+    )
+
+
+def test_its_subject_alone_says_how_sure_and_how_far() -> None:
+    confirmed = degraded_message(FOUND, LINKS, incident_id=7, pages=True).subject
+    suspected = replace(FOUND, verdict={**VERDICT, "verdict": "suspected"})
+
+    assert confirmed == (
+        "studyml: predictions degraded (confirmed): off by 1.42 h on average, 1.58 x what is normal for the version"
+    )
+    assert degraded_message(suspected, LINKS, incident_id=7, pages=False).subject == (
+        "studyml: predictions degraded (suspected): off by 1.42 h on average, 1.44 x the baseline"
+    )
+
+
+def test_a_suspicion_says_that_the_rule_also_rings_for_healthy_models_and_when_it_would_page() -> None:
+    text = body(verdict="suspected", error_ratio=1.1, pages=False)
+
+    assert "How sure: by the guide's rule alone, which also rings for healthy models: errors" in text
+    assert "Another message comes only when it is confirmed, when the retraining did not help" in text
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    bare = replace(FOUND, last_healthy=None, slices=[], moved=None, report=None, run_id=None)
+    unknown = dict.fromkeys(("expected_mae", "coverage", "error_ratio", "error_ratio_limit", "rolling_mae_lower"))
+    text = body(bare, links=Links("docs/runbook.md", ""), verdict="suspected", **unknown)
+
+    assert "- How sure: by the guide's rule alone, 41 outcomes. RMSE 1.90 h.\n" in text
+    assert "- Version: v_20260201_010203.\n\n" in text
+    assert "no night before it was judged healthy" in text
+    assert text.endswith("Runbook: docs/runbook.md#degraded")
+
+
+def test_that_no_feature_moved_is_said() -> None:
+    assert "- Moved since training: no feature beyond chance.\n" in body(replace(FOUND, moved=[]))
+
+
+def test_a_retraining_that_did_not_help_asks_for_a_person_and_says_why() -> None:
+    message = no_better_message(
+        incident_id=7, decision="rejected", reasons=["it may be worse than v_1"], version="v_2", links=LINKS
+    )
+
+    assert message.subject == "studyml: the retraining did not help, a person is needed"
+    assert "- The candidate v_2 was rejected: it may be worse than v_1\n" in message.body
+    assert "No other retraining is made for this incident" in message.body
+    assert "1. See what the candidate did: studyml versions report v_2\n" in message.body
+
+
+def test_a_retraining_that_failed_names_no_version() -> None:
+    message = no_better_message(incident_id=7, decision="failed", reasons=[], version=None, links=LINKS)
+
+    assert "- The candidate failed.\n" in message.body
+    assert "1. studyml report\n" in message.body
+
+
+def test_a_recovery_says_which_version_is_healthy_and_how_long_it_lasted() -> None:
+    message = recovered_message(
+        incident_id=7,
+        opened_as_of=NIGHT,
+        as_of=NIGHT + timedelta(days=9),
+        verdict={**VERDICT, "rolling_mae": 0.92, "n": 33},
+        version="v_20260302_010203",
+        links=LINKS,
+    )
+
+    assert message.subject == "studyml: recovered: predictions are off by 0.92 h on average"
+    assert "v_20260302_010203 is healthy, off by 0.92 h on average over 33 outcomes." in message.body
+    assert "from the night of 2026-03-01 01:00 UTC to that of 2026-03-10 01:00 UTC" in message.body

@@ -1,0 +1,306 @@
+"""The life of an incident: who hears of it, how often, and when it is over."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg2
+import pytest
+
+from studyml.alerting import incidents, lifecycle, silences
+from studyml.alerting.incidents import DEGRADED, PAGE, TASK_FAILED, TICKET, Incident
+from studyml.alerting.lifecycle import Moment, Problem
+from studyml.alerting.message import Message
+from studyml.database.connection import Connection
+from studyml.errors import RegistryError
+from studyml.settings import Settings
+from tests.conftest import END
+
+COOL_OFF = timedelta(days=3)
+
+
+@pytest.fixture
+def connection(settings: Settings) -> Iterator[Connection]:
+    found = psycopg2.connect(settings.database)
+    yield found
+    found.close()
+
+
+def at(night: float, hours: float = 0) -> Moment:
+    moment = END + timedelta(days=night)
+    return Moment(moment, moment + timedelta(hours=1 + hours))
+
+
+def report(
+    connection: Connection,
+    night: float = 0,
+    severity: str = PAGE,
+    kind: str = DEGRADED,
+    note: str | None = None,
+    **figures: Any,
+) -> str:
+    def message(incident_id: int) -> Message:
+        return Message(f"it is bad ({severity})", f"incident {incident_id}")
+
+    problem = Problem(kind, severity, message, figures=figures, note=note)
+    return lifecycle.report_problem(connection, problem, at(night), cool_off=COOL_OFF)
+
+
+def recover(connection: Connection, night: float = 0) -> Incident | None:
+    return lifecycle.report_recovery(
+        connection, DEGRADED, lambda incident: Message("it is over", f"{incident.id}"), at(night), note="healthy"
+    )
+
+
+def messages(connection: Connection) -> list[tuple[str, str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT event, severity, message_subject FROM studyml.incident_events WHERE message_body IS NOT NULL"
+            " ORDER BY id"
+        )
+        return cursor.fetchall()
+
+
+def events(connection: Connection) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT event FROM studyml.incident_events ORDER BY id")
+        return [event for (event,) in cursor.fetchall()]
+
+
+def only(connection: Connection) -> Incident:
+    [found] = incidents.list_incidents(connection, only_open=False)
+    return found
+
+
+class TestAProblem:
+    def test_opens_one_incident_and_sends_one_message_that_names_it(self, connection: Connection) -> None:
+        assert report(connection, n=10) == "opened"
+
+        found = only(connection)
+        assert (found.kind, found.status, found.title, found.figures) == (
+            DEGRADED,
+            "open",
+            "it is bad (page)",
+            {"n": 10},
+        )
+        assert messages(connection) == [("opened", PAGE, "studyml: it is bad (page)")]
+        assert incidents.list_events(connection, found.id)[0].message_body == f"incident {found.id}"
+
+    def test_that_goes_on_is_updated_and_not_repeated(self, connection: Connection) -> None:
+        report(connection, mae=1.3, n=10)
+
+        assert report(connection, 1, mae=1.5) == "updated"
+
+        assert only(connection).figures == {"mae": 1.5, "n": 10}
+        assert (only(connection).opened_as_of, only(connection).updated_as_of) == (at(0).as_of, at(1).as_of)
+        assert len(messages(connection)) == 1
+
+    def test_of_another_kind_is_another_incident(self, connection: Connection) -> None:
+        report(connection)
+        report(connection, kind=TASK_FAILED)
+
+        assert {each.kind for each in incidents.list_incidents(connection)} == {DEGRADED, TASK_FAILED}
+
+    def test_that_is_confirmed_turns_its_ticket_into_a_page_once(self, connection: Connection) -> None:
+        report(connection, severity=TICKET)
+
+        assert report(connection, 1, severity=PAGE) == "worsened"
+        assert report(connection, 2, severity=PAGE) == "updated"
+
+        assert only(connection).severity == PAGE
+        assert messages(connection) == [
+            ("opened", TICKET, "studyml: it is bad (ticket)"),
+            ("updated", PAGE, "studyml: worse: it is bad (page)"),
+        ]
+
+    def test_that_eases_from_a_page_stays_a_page_until_it_is_over(self, connection: Connection) -> None:
+        report(connection, severity=PAGE)
+
+        assert report(connection, 1, severity=TICKET) == "updated"
+
+        assert only(connection).severity == PAGE
+        assert len(messages(connection)) == 1
+
+    def test_of_a_night_that_is_run_again_after_it_was_closed_stays_closed(self, connection: Connection) -> None:
+        report(connection)
+        lifecycle.resolve(connection, only(connection), at(0), actor="ann", note="known")
+
+        assert report(connection) == "known"
+        assert only(connection).status == "resolved"
+
+    def test_that_came_and_went_at_once_by_another_process_is_an_error_and_no_silence(
+        self, connection: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lifecycle, "open_of_kind", lambda *_: None)
+        report(connection)
+        with pytest.raises(RegistryError, match="opened at this moment: run this again"):
+            report(connection, 10)
+
+
+class TestARecovery:
+    def test_closes_the_incident_and_tells_whoever_was_told(self, connection: Connection) -> None:
+        report(connection, severity=TICKET)
+
+        assert recover(connection, 1) is not None
+
+        assert (only(connection).status, only(connection).resolved_as_of) == ("resolved", at(1).as_of)
+        assert messages(connection)[1:] == [("resolved", TICKET, "studyml: it is over")]
+
+    def test_without_an_incident_is_nothing(self, connection: Connection) -> None:
+        assert recover(connection) is None
+        assert events(connection) == []
+
+    def test_of_an_older_night_does_not_end_what_a_later_one_found(self, connection: Connection) -> None:
+        report(connection, 2)
+
+        assert recover(connection, 1) is None
+        assert only(connection).status == "open"
+
+    def test_is_not_told_where_a_silence_kept_the_problem_quiet(self, connection: Connection) -> None:
+        silence(connection, -1, 10)
+        report(connection)
+        recover(connection, 1)
+
+        assert messages(connection) == []
+        assert events(connection) == ["opened", "resolved"]
+
+
+class TestComingBack:
+    def test_within_the_cool_off_reopens_the_same_incident(self, connection: Connection) -> None:
+        report(connection)
+        recover(connection, 1)
+
+        assert report(connection, 4) == "reopened"
+
+        found = only(connection)
+        assert (found.status, found.times_reopened, found.resolved_as_of, found.resolved_at) == ("open", 1, None, None)
+        assert messages(connection)[-1] == ("reopened", PAGE, "studyml: again: it is bad (page)")
+
+    def test_after_the_cool_off_is_news(self, connection: Connection) -> None:
+        report(connection)
+        recover(connection, 1)
+
+        assert report(connection, 4.01) == "opened"
+        assert len(incidents.list_incidents(connection, only_open=False)) == 2
+
+    def test_asks_for_a_new_acknowledgement(self, connection: Connection) -> None:
+        report(connection)
+        lifecycle.acknowledge(connection, only(connection).id, name="ann", at=at(0))
+        recover(connection, 1)
+        report(connection, 2)
+
+        assert only(connection).acknowledged_by is None
+
+
+class TestAcknowledging:
+    def test_is_recorded_with_a_name(self, connection: Connection) -> None:
+        report(connection)
+        lifecycle.acknowledge(connection, only(connection).id, name="ann", at=at(0, 1))
+
+        assert (only(connection).acknowledged_by, only(connection).acknowledged_at) == ("ann", at(0, 1).now)
+        assert events(connection) == ["opened", "acknowledged"]
+
+    def test_what_is_not_open_is_a_sentence(self, connection: Connection) -> None:
+        with pytest.raises(RegistryError, match="there is no open incident 7: 'studyml alerts list' shows"):
+            lifecycle.acknowledge(connection, 7, name="ann", at=at(0))
+
+
+def escalate(connection: Connection, hours: float) -> list[int]:
+    return lifecycle.escalate(
+        connection, at(0, hours), after=timedelta(hours=4), message=lambda each: Message(f"nobody: {each.id}", "x")
+    )
+
+
+class TestEscalating:
+    def test_a_page_that_nobody_acknowledges_is_escalated_once(self, connection: Connection) -> None:
+        report(connection)
+
+        assert escalate(connection, 3.9) == []
+        assert escalate(connection, 4) == [only(connection).id]
+        assert escalate(connection, 9) == []
+        assert messages(connection)[1:] == [("escalated", "escalation", f"studyml: nobody: {only(connection).id}")]
+
+    def test_an_acknowledged_page_is_not(self, connection: Connection) -> None:
+        report(connection)
+        lifecycle.acknowledge(connection, only(connection).id, name="ann", at=at(0, 1))
+
+        assert escalate(connection, 9) == []
+
+    def test_a_ticket_wakes_nobody_by_growing_old(self, connection: Connection) -> None:
+        report(connection, severity=TICKET)
+
+        assert escalate(connection, 900) == []
+
+    def test_a_ticket_that_became_a_page_is_counted_from_then(self, connection: Connection) -> None:
+        report(connection, severity=TICKET)
+        report(connection, 1, severity=PAGE)
+
+        assert escalate(connection, 24 + 3.9) == []
+        assert escalate(connection, 24 + 4) != []
+
+    def test_not_while_it_is_silenced(self, connection: Connection) -> None:
+        report(connection)
+        silence(connection, 0, 10)
+
+        assert escalate(connection, 5) == []
+
+
+def silence(connection: Connection, first_night: float, last_night: float) -> None:
+    silences.add_silence(
+        connection, DEGRADED, starts_at=at(first_night).now, ends_at=at(last_night).now, actor="ann", note="exams"
+    )
+
+
+class TestSilencing:
+    def test_the_incident_is_recorded_and_nobody_hears_of_it(self, connection: Connection) -> None:
+        silence(connection, -1, 2)
+
+        assert report(connection) == "opened"
+        assert messages(connection) == []
+        [event] = incidents.list_events(connection, only(connection).id)
+        assert event.note == f"silenced until {at(2).now:%Y-%m-%d %H:%M} UTC; it is bad (page)"
+
+    def test_what_is_still_wrong_when_it_ends_is_told_then(self, connection: Connection) -> None:
+        silence(connection, -1, 2)
+        report(connection)
+        assert report(connection, 1) == "updated"
+
+        assert report(connection, 2) == "told"
+        assert report(connection, 3) == "updated"
+        assert messages(connection) == [("updated", PAGE, "studyml: it is bad (page)")]
+
+    def test_of_one_kind_leaves_the_others_loud(self, connection: Connection) -> None:
+        silence(connection, -1, 2)
+        report(connection, kind=TASK_FAILED)
+
+        assert len(messages(connection)) == 1
+
+    def test_can_be_ended(self, connection: Connection) -> None:
+        silence(connection, -1, 2)
+
+        assert silences.end_silences(connection, DEGRADED, now=at(-2).now) == 0
+        assert silences.end_silences(connection, DEGRADED, now=at(0).now) == 1
+        assert silences.silences_in_force(connection, now=at(0).now) == []
+        report(connection)
+        assert len(messages(connection)) == 1
+
+
+def test_the_list_shows_open_ones_or_all_newest_first(connection: Connection) -> None:
+    report(connection)
+    recover(connection, 1)
+    report(connection, 9)
+
+    every = incidents.list_incidents(connection, only_open=False)
+    assert [each.status for each in every] == ["open", "resolved"]
+    assert [each.id for each in incidents.list_incidents(connection)] == [every[0].id]
+
+
+def test_an_incident_that_there_is_not_is_a_sentence(connection: Connection) -> None:
+    with pytest.raises(RegistryError, match="there is no incident 7"):
+        incidents.find_incident(connection, 7)
+
+
+def test_the_newest_event_tells_when(connection: Connection) -> None:
+    report(connection)
+    newest: datetime = incidents.newest_event_at(connection, only(connection).id)
+    assert newest == at(0).now

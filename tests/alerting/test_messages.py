@@ -1,0 +1,118 @@
+"""What the on-call engineer reads about everything but a degraded model."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from studyml.alerting import messages
+from studyml.alerting.incidents import KINDS, TASK_FAILED, Incident
+from studyml.alerting.message import Links, Message, compose, trial_message
+
+NIGHT = datetime(2026, 3, 1, 1, tzinfo=UTC)
+LINKS = Links("https://wiki.example.org/runbook", "https://airflow.example.org/")
+INCIDENT = Incident(
+    7, TASK_FAILED, "page", "open", "a task failed", "v_1", NIGHT, NIGHT, NIGHT, None, None, None, None, None, 0, {}
+)
+
+
+def every_message() -> dict[str, Message]:
+    return {
+        "failure": messages.failure_message(
+            dag_id="studyml_nightly",
+            task_id="score.publish",
+            dag_run_id="scheduled__1",
+            as_of=NIGHT,
+            error="the disk is full.",
+            links=LINKS,
+        ),
+        "contract": messages.contract_message(
+            ["10 of 100 new outcomes were quarantined"], as_of=NIGHT, incident_id=7, links=LINKS
+        ),
+        "labels": messages.no_labels_message(
+            days=7.2, newest=NIGHT, due=40, as_of=NIGHT + timedelta(days=7), incident_id=7, links=LINKS
+        ),
+        "retraining": messages.retraining_message(
+            times=3, reasons=["2026-03-01 failed: no memory"], stopped=True, incident_id=7, links=LINKS
+        ),
+        "scoring": messages.scoring_message(
+            as_of=NIGHT, found="It began at 01:00, and its scoring is running.", incident_id=7, links=LINKS
+        ),
+        "night": messages.night_missing_message(
+            last_as_of=NIGHT, finished_at=NIGHT + timedelta(hours=1), hours=30, incident_id=7, links=LINKS
+        ),
+        "over": messages.over_message(INCIDENT, note="it went away", links=LINKS),
+        "escalation": messages.escalation_message(INCIDENT, hours=4, links=LINKS),
+    }
+
+
+def test_a_failed_task_is_told_with_its_error_night_run_and_what_to_do() -> None:
+    message = every_message()["failure"]
+
+    assert message.subject == "studyml: studyml_nightly.score.publish failed"
+    assert message.body == (
+        "The task score.publish of studyml_nightly failed and is not tried again by itself:\n"
+        "\n"
+        "the disk is full.\n"
+        "\n"
+        "- Night: 2026-03-01 01:00 UTC.\n"
+        "- Run: scheduled__1.\n"
+        "\n"
+        "Nothing is lost: the predictions that analysts read stay as they are until newer ones are whole.\n"
+        "No further message comes about this task while the incident is open. It closes by itself when a later night"
+        " finishes without a failed task.\n"
+        "\n"
+        "Next:\n"
+        "1. Do what the error says.\n"
+        "2. Clear the red task in Airflow: every task can be run again, and what follows it runs too.\n"
+        "\n"
+        "Runbook: https://wiki.example.org/runbook#task-failed\n"
+        "Airflow: https://airflow.example.org/dags/studyml_nightly/runs/scheduled__1"
+    )
+
+
+@pytest.mark.parametrize("name", every_message())
+def test_every_message_is_short_plain_and_leads_to_its_section_of_the_runbook(name: str) -> None:
+    message = every_message()[name]
+
+    assert len(message.subject) <= 120
+    assert max(map(len, message.body.splitlines())) < 400
+    [section] = re.findall(r"^Runbook: https://wiki\.example\.org/runbook#([a-z-]+)$", message.body, re.MULTILINE)
+    assert section in messages.SECTIONS.values()
+
+
+def test_every_kind_of_incident_has_a_section_that_the_runbook_has() -> None:
+    headings = re.findall(r"^## (.+)$", Path("docs/runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
+    anchors = {heading.lower().replace(" ", "-") for heading in headings}
+    assert set(messages.SECTIONS) == set(KINDS)
+    assert set(messages.SECTIONS.values()) <= anchors
+
+
+@pytest.mark.parametrize("name", ["contract", "labels", "retraining", "scoring", "night"])
+def test_a_message_about_an_open_incident_says_how_to_take_it_on(name: str) -> None:
+    assert "1. Say that you have it: studyml alerts ack 7\n" in every_message()[name].body
+
+
+def test_an_opened_breaker_says_how_a_retraining_is_made_all_the_same() -> None:
+    assert "studyml retrain --force" in every_message()["retraining"].body
+
+
+def test_an_escalation_says_how_long_nobody_answered_and_which_incident() -> None:
+    message = every_message()["escalation"]
+
+    assert message.subject == "studyml: not acknowledged for 4 h: a task failed"
+    assert "studyml alerts ack 7" in message.body
+    assert "studyml alerts show 7" in message.body
+
+
+def test_a_subject_that_is_too_long_is_cut() -> None:
+    assert len(Message("x" * 500, "").subject) == 120
+
+
+def test_parts_that_are_empty_are_left_out() -> None:
+    assert compose("t", summary="only this").body == "only this"
+
+
+def test_a_test_message_says_that_nothing_is_wrong() -> None:
+    assert trial_message(NIGHT).body == "This is a test, sent 2026-03-01 01:00 UTC. Nothing is wrong."

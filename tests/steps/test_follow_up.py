@@ -1,0 +1,274 @@
+"""What follows from a verdict: one incident, its messages, and one retraining."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from studyml.settings import Settings
+from studyml.steps.check_retraining import check_retraining
+from studyml.steps.monitor import monitor
+from tests.conftest import END, NOW
+from tests.scoring.world import (
+    EARLIER,
+    VERSION,
+    add_champion,
+    add_sessions,
+    create_source,
+    finish,
+    judged,
+    query,
+    scalar,
+)
+
+DAY = timedelta(days=1)
+BAD, GOOD = 2.0, 0.5
+#: Relative errors as small as this out of fold make everything served beyond chance.
+PRECISE = {"mean": 0.01, "coefficient_of_variation": 0.5, "rows": 400, "cap": 5.0}
+
+
+@pytest.fixture
+def world(settings: Settings) -> Settings:
+    """A champion, an empty source, and nothing in the ledger."""
+    create_source(settings)
+    add_champion(settings, END - 50 * DAY, mae=0.91)
+    return settings
+
+
+def errors(settings: Settings, count: int, error: float, *, as_of: datetime = END, first_id: int = 1) -> None:
+    """Outcomes of the day before ``as_of``, observed by it, each so many hours off."""
+    rows = [(first_id + row, as_of - DAY, 1.0 + error, 1.0) for row in range(count)]
+    judged(settings, rows, observed_at=as_of)
+
+
+def forget(settings: Settings) -> None:
+    query(settings, "TRUNCATE studyml.outcomes, studyml.outcome_predictions")
+
+
+def judge(settings: Settings, night: int = 0) -> dict[str, Any]:
+    return monitor(settings, as_of=END + night * DAY, now=NOW)[0]
+
+
+def messages(settings: Settings) -> list[str]:
+    return [text for (text,) in query(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id") if text]
+
+
+def subjects(settings: Settings) -> list[str]:
+    rows = query(settings, "SELECT message_subject FROM studyml.incident_events ORDER BY id")
+    return [text for (text,) in rows if text]
+
+
+def incidents(settings: Settings) -> list[tuple[str, str]]:
+    return query(settings, "SELECT kind, status FROM studyml.incidents ORDER BY id")
+
+
+def test_degradation_opens_one_incident_with_one_message(world: Settings) -> None:
+    errors(world, 10, GOOD, as_of=END - DAY)
+    judge(world, -1)
+    forget(world)
+    errors(world, 20, BAD)
+    add_sessions(world, [(session, END - DAY, None) for session in range(40)])
+
+    judge(world)
+
+    assert incidents(world) == [("degraded", "open")]
+    (message,) = messages(world)
+    for words in (
+        "off by 2.00 h on average",
+        "The guide's limit is 1.19 h",
+        "20 outcomes; 50% of the sessions",
+        "Since: the night of 2026-03-01 00:00 UTC",
+        "last healthy in the night of 2026-02-28 00:00 UTC, with 0.50 h",
+        f"Version: {VERSION}, which was off by 0.91 h",
+        "Runbook: docs/runbook.md#degraded",
+    ):
+        assert words in message
+
+
+def test_a_second_degraded_night_updates_the_incident_and_says_nothing(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+    errors(world, 10, 5.0, as_of=END + DAY, first_id=100)
+
+    assert judge(world, 1)["verdict"] == "suspected"
+
+    assert incidents(world) == [("degraded", "open")]
+    assert len(messages(world)) == 1
+    assert scalar(world, "SELECT updated_as_of FROM studyml.incidents") == END + DAY
+    assert scalar(world, "SELECT figures ->> 'rolling_mae' FROM studyml.incidents") == "3.5"
+
+
+def test_a_healthy_night_resolves_it_and_the_next_degradation_is_news(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+    forget(world)
+    errors(world, 10, GOOD, as_of=END + DAY)
+    judge(world, 1)
+    assert incidents(world) == [("degraded", "resolved")]
+
+    forget(world)
+    errors(world, 10, BAD, as_of=END + 9 * DAY)
+    judge(world, 9)
+
+    assert incidents(world) == [("degraded", "resolved"), ("degraded", "open")]
+    assert subjects(world) == [
+        "studyml: predictions degraded (suspected): off by 2.00 h on average, 2.02 x the baseline",
+        "studyml: recovered: predictions are off by 0.50 h on average",
+        "studyml: predictions degraded (suspected): off by 2.00 h on average, 2.02 x the baseline",
+    ]
+
+
+def test_too_few_outcomes_neither_resolve_nor_open(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+    forget(world)
+
+    assert judge(world, 1)["verdict"] == "insufficient_data"
+    assert incidents(world) == [("degraded", "open")]
+
+
+def test_the_same_night_again_says_nothing_new_even_where_a_person_closed_the_incident(world: Settings) -> None:
+    errors(world, 10, BAD)
+    first = judge(world)
+    assert judge(world) == first
+    query(world, "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of")
+
+    assert judge(world) == first
+    assert incidents(world) == [("degraded", "resolved")]
+    assert len(messages(world)) == 1
+    assert scalar(world, "SELECT count(*) FROM studyml.monitoring_runs") == 2
+
+
+def test_a_replay_stores_its_verdict_and_tells_nobody(world: Settings) -> None:
+    errors(world, 10, BAD)
+    finish(world, END + DAY)
+
+    assert judge(world)["verdict"] == "suspected"
+    assert incidents(world) == []
+    assert scalar(world, "SELECT verdict FROM studyml.monitoring_runs WHERE scope = 'served'") == "suspected"
+
+
+def test_a_healthy_replay_resolves_nothing(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+    finish(world, END)
+    forget(world)
+    errors(world, 10, GOOD, as_of=END - DAY)
+
+    assert judge(world, -1)["verdict"] == "healthy"
+    assert incidents(world) == [("degraded", "open")]
+
+
+def test_a_degradation_makes_a_retraining_due_until_one_is_decided(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+
+    run = check_retraining(world, as_of=END, now=NOW)
+    assert run is not None
+    assert scalar(world, "SELECT reason FROM studyml.retraining_runs WHERE id = %s", run) == "degraded"
+    query(world, "UPDATE studyml.retraining_runs SET decision = 'rejected', decided_at = now() WHERE id = %s", run)
+
+    judge(world, 1)
+    assert check_retraining(world, as_of=END + DAY, now=NOW) is None
+
+
+@pytest.mark.parametrize(("count", "error"), [(9, 20.0), (20, GOOD)])
+def test_neither_insufficient_data_nor_health_makes_a_retraining_due(world: Settings, count: int, error: float) -> None:
+    errors(world, count, error)
+    judge(world)
+
+    assert check_retraining(world, as_of=END, now=NOW) is None
+
+
+def severities(settings: Settings) -> list[tuple[str, str]]:
+    return query(
+        settings, "SELECT event, severity FROM studyml.incident_events WHERE message_body IS NOT NULL ORDER BY id"
+    )
+
+
+def confirmable(settings: Settings, as_of: Any = END - 40 * DAY, version: str = EARLIER) -> None:
+    """A champion whose errors are beyond chance as soon as it has ten outcomes that are off."""
+    add_champion(settings, as_of, version=version, relative_error=PRECISE)
+
+
+class TestUrgency:
+    def test_a_suspicion_is_a_ticket(self, world: Settings) -> None:
+        errors(world, 10, BAD)
+        judge(world)
+
+        assert severities(world) == [("opened", "ticket")]
+
+    def test_with_the_guides_rule_as_page_rule_it_pages(self, world: Settings) -> None:
+        errors(world, 10, BAD)
+        judge(world.model_copy(update={"page_rule": "guide"}))
+
+        assert severities(world) == [("opened", "page")]
+
+    def test_what_is_confirmed_pages_also_without_a_suspicion(self, world: Settings) -> None:
+        confirmable(world)
+        judged(world, [(row, END - DAY, 1.5, 1.0) for row in range(20)], observed_at=END, version=EARLIER)
+
+        assert judge(world)["rolling_mae"] == GOOD
+        assert severities(world) == [("opened", "page")]
+
+    def test_a_suspicion_that_is_confirmed_later_pages_once(self, world: Settings) -> None:
+        errors(world, 10, BAD)
+        judge(world)
+        query(
+            world,
+            "UPDATE studyml.model_versions SET metrics = metrics || jsonb_build_object('relative_error', %s::jsonb)",
+            json.dumps(PRECISE),
+        )
+        judge(world, 1)
+        judge(world, 2)
+
+        assert severities(world) == [("opened", "ticket"), ("updated", "page")]
+
+
+class TestAfterANewChampion:
+    """The window still holds the errors of the version before it."""
+
+    NEW = "v_20260302_000000"
+
+    @pytest.fixture
+    def retrained(self, world: Settings) -> Settings:
+        errors(world, 20, BAD)
+        judge(world)
+        add_champion(world, END + DAY, version=self.NEW)
+        return world
+
+    def served(self, settings: Settings, count: int, error: float, night: int, first: int = 500) -> None:
+        moment = END + night * DAY
+        rows = [(first + row, moment - DAY, 1.0 + error, 1.0) for row in range(count)]
+        judged(settings, rows, observed_at=moment, version=self.NEW)
+
+    def test_it_is_over_when_the_new_one_is_healthy_by_its_own_outcomes(self, retrained: Settings) -> None:
+        self.served(retrained, 10, GOOD, 3)
+
+        assert judge(retrained, 3)["verdict"] == "suspected"  # of all that was served
+        assert incidents(retrained) == [("degraded", "resolved")]
+        assert f"{self.NEW} is healthy, off by 0.50 h on average over 10 outcomes" in messages(retrained)[-1]
+
+    def test_it_is_not_over_before_the_new_one_has_outcomes_of_its_own(self, retrained: Settings) -> None:
+        self.served(retrained, 9, GOOD, 3)
+        judge(retrained, 3)
+
+        assert incidents(retrained) == [("degraded", "open")]
+
+    def test_what_was_told_and_is_over_is_not_told_again_by_the_old_errors(self, retrained: Settings) -> None:
+        self.served(retrained, 10, GOOD, 3)
+        judge(retrained, 3)
+        add_champion(retrained, END + 4 * DAY, version="v_20260305_000000")
+
+        assert judge(retrained, 5)["verdict"] == "suspected"
+        assert incidents(retrained) == [("degraded", "resolved")]
+
+    def test_a_new_one_that_is_bad_itself_is_the_same_incident_again(self, retrained: Settings) -> None:
+        self.served(retrained, 10, GOOD, 3)
+        judge(retrained, 3)
+        self.served(retrained, 40, BAD, 5, first=600)
+        judge(retrained, 5)
+
+        assert incidents(retrained) == [("degraded", "open")]
+        assert [event for event, _ in severities(retrained)] == ["opened", "resolved", "reopened"]
