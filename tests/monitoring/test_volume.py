@@ -1,0 +1,69 @@
+"""Volume: a week of far more or far fewer sessions is flagged, a burst of a few students is not."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from studyml.monitoring.volume import compare_volume
+
+
+def days(recent: int, earlier: int) -> np.ndarray:
+    return np.array([recent] * 7 + [earlier] * 28)
+
+
+@pytest.mark.parametrize(("recent", "moved"), [(10, False), (15, False), (25, True), (5, True), (6, False), (0, True)])
+def test_a_factor_of_two_is_flagged(recent: int, moved: bool) -> None:
+    assert compare_volume(days(recent, 10)).moved is moved
+
+
+def test_it_says_then_and_now() -> None:
+    found = compare_volume(days(25, 10))
+
+    assert (found.per_day, found.earlier_per_day, found.ratio) == (25, 10, 2.5)
+    assert found.sentence == "sessions: 10 -> 25 a day (last 7 days, 28 before)"
+
+
+def test_without_dispersion_the_chance_is_the_binomial_one() -> None:
+    recent = np.array([3, 1, 2, 3, 2, 1, 2])
+    found = compare_volume(np.concatenate([recent, np.ones(28, int)]))
+
+    assert found.p_value == pytest.approx(2 * stats.binom.sf(recent.sum() - 1, recent.sum() + 28, 0.2))
+
+
+def test_a_few_sessions_more_of_very_few_may_be_chance() -> None:
+    daily = np.zeros(35, int)
+    daily[[1, 3, 12, 30]] = 1
+
+    found = compare_volume(daily)
+
+    assert found.ratio == pytest.approx(4)
+    assert not found.moved
+
+
+def test_a_burst_where_bursts_are_usual_is_not_flagged() -> None:
+    daily = np.zeros(35, int)
+    daily[[8, 17, 30]] = 40
+    daily[[2, 5]] = 40
+
+    assert not compare_volume(daily).moved
+
+
+def test_nothing_before_and_nothing_now_is_nothing() -> None:
+    found = compare_volume(np.zeros(35, int))
+
+    assert (found.ratio, found.moved) == (None, False)
+
+
+def test_a_start_from_nothing_is_flagged_without_a_ratio() -> None:
+    found = compare_volume(days(10, 0))
+
+    assert (found.ratio, found.moved) == (None, True)
+
+
+def test_steady_and_bursty_arrivals_seldom_ring() -> None:
+    random = np.random.default_rng(1)
+    steady = [compare_volume(random.poisson(3, 35)).moved for _ in range(500)]
+    bursty = [compare_volume(random.poisson(random.gamma(0.5, 6, 35))).moved for _ in range(500)]
+
+    assert np.mean(steady) < 0.02
+    assert np.mean(bursty) < 0.05
