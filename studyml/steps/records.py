@@ -6,6 +6,7 @@ from studyml.alerting.incidents import Incident, list_incidents, resolve
 from studyml.registry.versions import Version, find, list_versions
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
+from studyml.steps.recipients import redacted
 
 
 def all_versions(settings: Settings) -> list[Version]:
@@ -28,6 +29,7 @@ def incidents(settings: Settings, *, only_open: bool) -> list[Incident]:
 
 def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, actor: str, note: str) -> None:
     """Close an incident by hand; raises RegistryError where it is not open."""
+    note = redacted(settings, note)
     with own_database(settings) as connection:
         resolve(connection, incident_id, as_of=now, now=now, actor=actor, note=note)
         connection.commit()

@@ -14,8 +14,8 @@ from studyml.settings import Settings
 from studyml.steps import night as steps
 from studyml.steps.night import night
 from studyml.steps.report import report
+from tests.alerting.messages import write
 from tests.alerting.receivers import Webhook, webhook
-from tests.alerting.test_outbox import write
 from tests.conftest import END, FIRST_NIGHT, NOW, silent
 from tests.scoring.world import VERSION, add_champion, every_text, query, scalar
 from tests.steps.test_notify import with_alerts

@@ -176,7 +176,7 @@ def test_a_receiver_that_fails_gets_it_later(alerting: Settings, hook: Webhook) 
     hook.status = 500
     fail(alerting)
     hook.status = 200
-    fail(alerting, night=1)
+    fail(alerting, night=1, now=NOW + timedelta(minutes=1))
 
     assert titles(hook) == ["studyml: studyml_nightly.score.publish failed"]
 
