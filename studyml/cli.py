@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from studyml.cli_alerts import alerts_app
 from studyml.cli_models import explain_command, tune_command
-from studyml.cli_records import alerts_app, versions_app
+from studyml.cli_records import versions_app
 from studyml.errors import StudymlError
 from studyml.settings import load_settings
 from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, share, wall_clock

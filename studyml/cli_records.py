@@ -1,4 +1,4 @@
-"""The commands ``studyml versions`` and ``studyml alerts``: what was recorded."""
+"""The commands ``studyml versions``: what was trained."""
 
 import getpass
 from dataclasses import asdict
@@ -6,22 +6,12 @@ from typing import Annotated
 
 import typer
 
-from studyml.errors import InputError
 from studyml.settings import load_settings
-from studyml.terminal import Json, hours, print_json, print_table, wall_clock
+from studyml.terminal import Json, hours, print_json, print_table, said, wall_clock
 
 versions_app = typer.Typer(
     no_args_is_help=True, help="Model versions and their artifacts.\n\nExample: studyml versions list"
 )
-alerts_app = typer.Typer(
-    no_args_is_help=True, help="Incidents and the messages about them.\n\nExample: studyml alerts list"
-)
-
-
-def _said(option: str, words: str) -> str:
-    if not words.strip():
-        raise InputError(f"{option} is blank: say in a few words what the record should hold.")
-    return words.strip()
 
 
 @versions_app.command("list")
@@ -89,55 +79,6 @@ def versions_promote(
     """
     from studyml.steps.promote_version import promote_version
 
-    why = _said("--reason", reason)
+    why = said("--reason", reason)
     replaced = promote_version(load_settings(), version, now=wall_clock(), actor=getpass.getuser(), reason=why)
     typer.echo(f"{version} serves from now on, in place of {replaced or 'none'}. Predict with it now: studyml score")
-
-
-@alerts_app.command("list")
-def alerts_list(
-    every: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False, as_json: Json = False
-) -> None:
-    """Open incidents.
-
-    Example: studyml alerts list --all
-    """
-    from studyml.steps.records import incidents
-
-    found = incidents(load_settings(), only_open=not every)
-    if as_json:
-        print_json([asdict(each) for each in found])
-        return
-    rows = [(i.id, i.kind, i.status, f"{i.opened_as_of:%Y-%m-%d %H:%M}", i.title) for i in found]
-    if rows:
-        print_table(("id", "kind", "status", "since", "what"), rows)
-    else:
-        typer.echo("No incident." if every else "No open incident.")
-
-
-@alerts_app.command("resolve")
-def alerts_resolve(
-    incident: Annotated[int, typer.Argument(help="Its id, see studyml alerts list.")],
-    note: Annotated[str, typer.Option(help="What was done.")],
-) -> None:
-    """Close an incident by hand.
-
-    Example: studyml alerts resolve 3 --note retrained
-    """
-    from studyml.steps.records import resolve_incident
-
-    done = _said("--note", note)
-    resolve_incident(load_settings(), incident, now=wall_clock(), actor=getpass.getuser(), note=done)
-    typer.echo(f"Incident {incident} is resolved.")
-
-
-@alerts_app.command("test")
-def alerts_test() -> None:
-    """Send a test message to every alert address.
-
-    Example: studyml alerts test
-    """
-    from studyml.steps.try_alerts import send_test
-
-    sent = send_test(load_settings(), now=wall_clock())
-    typer.echo(f"Sent to {sent} alert addresses.")

@@ -167,8 +167,22 @@ class Settings(BaseSettings):
     @property
     def alert_addresses(self) -> tuple[str, ...]:
         """The addresses that page; each is a secret."""
-        given = self.alert_urls.get_secret_value().strip(" ,\t\r\n")
-        return tuple(re.split(r"[\s,]+(?=[A-Za-z0-9]+://)", given)) if given else ()
+        return _addresses(self.alert_urls)
+
+    @property
+    def ticket_addresses(self) -> tuple[str, ...]:
+        """The addresses for tickets, those that page where there are none of their own; each is a secret."""
+        return _addresses(self.ticket_urls) or self.alert_addresses
+
+    @property
+    def escalation_addresses(self) -> tuple[str, ...]:
+        """The addresses for pages that nobody acknowledged, by default those that page; each is a secret."""
+        return _addresses(self.escalation_urls) or self.alert_addresses
+
+
+def _addresses(urls: SecretStr) -> tuple[str, ...]:
+    given = urls.get_secret_value().strip(" ,\t\r\n")
+    return tuple(re.split(r"[\s,]+(?=[A-Za-z0-9]+://)", given)) if given else ()
 
 
 def _can_be_parsed(url: str) -> bool:

@@ -41,6 +41,13 @@ def parse_as_of(as_of: str | None, now: datetime) -> datetime:
     return moment
 
 
+def said(option: str, words: str) -> str:
+    """What a person gave for the record, trimmed; raises InputError where it is blank."""
+    if not words.strip():
+        raise InputError(f"{option} is blank: say in a few words what the record should hold.")
+    return words.strip()
+
+
 def say(line: str) -> None:
     """Tell the person at the terminal how far the work is."""
     typer.echo(line, err=True)

@@ -17,6 +17,7 @@ START_DATE = datetime(2010, 1, 1, tzinfo=UTC)
 STEP_TIMEOUT = timedelta(minutes=30)
 TRAINING_TIMEOUT = timedelta(hours=3)
 MAINTENANCE_TIMEOUT = timedelta(hours=2)
+DELIVERY_TIMEOUT = timedelta(minutes=10)
 
 # What a run may choose for its training. Reading a DAG file imports nothing of studyml, so this is written out here and
 # held against studyml/settings.py and studyml/hyperparameters.py by tests/plugins/test_training_params.py.

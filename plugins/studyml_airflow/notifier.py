@@ -22,11 +22,11 @@ class FailureNotifier(BaseNotifier):
 
     def notify(self, context: Mapping[str, Any]) -> None:
         """Report the failure of the context's task."""
-        from studyml.errors import StudymlError
+        from studyml.errors import SourceError, StudymlError
 
         sentence = describe(context.get("exception"))
         try:
-            _report(context, sentence)
+            _report(context, sentence, source_broken=isinstance(context.get("exception"), SourceError))
         except StudymlError as error:
             LOG.warning("This failure is not in the list of incidents: %s", error)
         finally:
@@ -44,7 +44,7 @@ def describe(error: object) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _report(context: Mapping[str, Any], sentence: str) -> None:
+def _report(context: Mapping[str, Any], sentence: str, *, source_broken: bool) -> None:
     from studyml.steps.report_failure import report_failure
 
     task_instance = context["ti"]
@@ -56,6 +56,7 @@ def _report(context: Mapping[str, Any], sentence: str) -> None:
         as_of=_as_of(context),
         error=sentence,
         now=utc_now(),
+        source_broken=source_broken,
     )
 
 

@@ -63,7 +63,7 @@ class Event:
     message_body: str | None
 
 
-def insert_incident(
+def open_incident(
     connection: Connection,
     *,
     kind: str,

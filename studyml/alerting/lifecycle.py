@@ -17,7 +17,7 @@ from studyml.alerting.incidents import (
     Incident,
     add_event,
     close_open,
-    insert_incident,
+    open_incident,
     list_incidents,
     newest_of_kind,
     open_of_kind,
@@ -82,7 +82,7 @@ def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool
         )
         _tell(connection, before.id, problem, at, event="reopened", prefix="again: ")
         return "reopened"
-    incident_id = insert_incident(
+    incident_id = open_incident(
         connection,
         kind=problem.kind,
         severity=problem.severity,

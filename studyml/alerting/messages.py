@@ -29,11 +29,12 @@ _WHOLE = "Nothing is lost: the predictions that analysts read stay as they are u
 
 
 def failure_message(
-    *, dag_id: str, task_id: str, dag_run_id: str, as_of: datetime, error: str, links: Links
+    *, dag_id: str, task_id: str, dag_run_id: str, as_of: datetime, error: str, links: Links, kind: str = TASK_FAILED
 ) -> Message:
-    """A task that failed for good."""
+    """A task that failed for good, with ``kind`` contract_broken since the study app's tables are not as promised."""
+    why = ": the study app's tables are not as promised" if kind == CONTRACT_BROKEN else ""
     return compose(
-        f"{dag_id}.{task_id} failed",
+        f"{dag_id}.{task_id} failed{why}",
         summary=f"The task {task_id} of {dag_id} failed and is not tried again by itself:\n\n{error}",
         facts=[f"Night: {moment(as_of)}.", f"Run: {dag_run_id}."],
         done=[
@@ -45,7 +46,7 @@ def failure_message(
             "Do what the error says.",
             "Clear the red task in Airflow: every task can be run again, and what follows it runs too.",
         ],
-        links=links.lines(SECTIONS[TASK_FAILED], dag_id, dag_run_id),
+        links=links.lines(SECTIONS[kind], dag_id, dag_run_id),
     )
 
 

@@ -1,25 +1,39 @@
-"""Delivery of messages through Apprise: at least once to each address, retried by every later run.
+"""Delivery of messages: at least once to each address of their severity, retried with backoff by every later round.
 
 An address is known in the database by a fingerprint only, since it holds a secret.
 """
 
-import hashlib
-import logging
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from psycopg2.extensions import connection as Connection
 
+from studyml.alerting.messenger import fingerprint, scheme, send
+from studyml.alerting.redaction import redact
+
 #: A message that could not be delivered for so long is dead: it is listed, no longer sent.
 GIVE_UP_AFTER = timedelta(days=14)
+FIRST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=6)
 
-_UNCONFIGURED = "the address is no longer configured"
-# They log addresses or their paths, and a path is often the secret.
-_TALKATIVE = ("apprise", "urllib3", "requests")
+UNCONFIGURED = "the address is no longer configured"
 
-_logger = logging.getLogger("studyml")
+# What older code wrote has no severity: it was for those who are paged.
+_SEVERITY = "coalesce(e.severity, 'page')"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Apprise addresses by the severity of the messages that they get; each is a secret."""
+
+    page: tuple[str, ...] = ()
+    ticket: tuple[str, ...] = ()
+    escalation: tuple[str, ...] = ()
+
+    def all(self) -> tuple[str, ...]:
+        """Every address, once."""
+        return tuple(dict.fromkeys((*self.page, *self.ticket, *self.escalation)))
 
 
 @dataclass(frozen=True)
@@ -37,36 +51,35 @@ class _Item:
     address: str
     subject: str
     body: str
+    event: str
+    attempts: int
 
 
-def fingerprint(address: str) -> str:
-    """A name for an address that gives nothing of it away."""
-    return hashlib.sha256(address.encode()).hexdigest()[:12]
+def backoff(attempts: int) -> timedelta:
+    """How long a message waits after so many failed attempts (1, 2, …): it doubles up to LONGEST_WAIT.
 
-
-def scheme(address: str) -> str:
-    """The kind of an address, such as slack or mailtos; nothing else of it.
-
-    >>> scheme("slack://token"), scheme("token-without-a-scheme")
-    ('slack', 'no scheme')
+    >>> [str(backoff(attempts)) for attempts in (1, 2, 3, 9, 10, 1000)]
+    ['0:01:00', '0:02:00', '0:04:00', '4:16:00', '6:00:00', '6:00:00']
     """
-    found = re.match(r"([a-z][a-z0-9+]{0,20})://", address, re.IGNORECASE)
-    return found[1] if found else "no scheme"
+    doublings = min(attempts - 1, 10)
+    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
 
 
-def deliver(connection: Connection, addresses: Sequence[str], *, now: datetime) -> Delivered:
-    """Send every message that an address has not had yet, each in its own transaction.
+def deliver(connection: Connection, addresses: Addresses, *, now: datetime, secrets: Collection[str] = ()) -> Delivered:
+    """Send every message that is due and that an address of its severity has not had yet, each in its own transaction.
 
     A message is marked only after Apprise accepted it, and its row is locked meanwhile: two deliverers never send
-    the same one, a killed one leaves it pending. An address that fails is left alone for the rest of this round.
+    the same one, a killed one leaves it pending. An address that fails is left alone for the rest of this round; one
+    that accepts a message gets its waiting ones at once. None of ``secrets`` leaves in a message.
     """
-    if not addresses:
+    if not addresses.all():
         return Delivered(0, _pending(connection), 0)
     dead = _enqueue(connection, addresses, now)
-    answering = {fingerprint(address): address for address in addresses}
+    answering = {fingerprint(address): address for address in addresses.all()}
     sent = 0
-    while (item := _next(connection, answering)) is not None:
-        delivered = send(item.address, item.subject, item.body)
+    while (item := _next(connection, answering, now)) is not None:
+        subject, body = redact(item.subject, secrets), redact(item.body, secrets)
+        delivered = send(item.address, subject, body, recovery=item.event == "resolved")
         _mark(connection, item, delivered, now)
         connection.commit()
         sent += delivered
@@ -76,84 +89,102 @@ def deliver(connection: Connection, addresses: Sequence[str], *, now: datetime) 
     return Delivered(sent, _pending(connection), dead)
 
 
-def _enqueue(connection: Connection, addresses: Sequence[str], now: datetime) -> int:
+def _enqueue(connection: Connection, addresses: Addresses, now: datetime) -> int:
     """Queue what each address has to get; return how many messages were given up for their age.
 
-    A new address gets what nobody has had yet, and what a removed one was still owed: no old news otherwise.
+    A new address gets what nobody has had yet, and what a removed one was still owed: no old news otherwise. A
+    severity without an address keeps what waits. Rows that another deliverer holds are left to it.
     """
-    known = sorted({fingerprint(address) for address in addresses})
-    since = now - GIVE_UP_AFTER
+    pairs = ((severity, address) for severity, found in asdict(addresses).items() for address in found)
+    wanted = sorted({(severity, fingerprint(address)) for severity, address in pairs})
+    values = {
+        "severities": [severity for severity, _ in wanted],
+        "fingerprints": [name for _, name in wanted],
+        "since": now - GIVE_UP_AFTER,
+        "removed": UNCONFIGURED,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE studyml.deliveries SET status = 'dead', last_error = %s"
-            " WHERE status = 'pending' AND NOT address_fingerprint = ANY(%s)",
-            (_UNCONFIGURED, known),
-        )
-        cursor.execute(
-            "INSERT INTO studyml.deliveries AS d (event_id, address_fingerprint, status)"
-            " SELECT e.id, address, 'pending' FROM studyml.incident_events e CROSS JOIN unnest(%(known)s) AS address"
-            " WHERE e.message_body IS NOT NULL AND e.recorded_at > %(since)s"
-            " AND NOT EXISTS (SELECT FROM studyml.deliveries s WHERE s.event_id = e.id"
-            " AND s.address_fingerprint = address AND s.status <> 'dead')"
-            " AND (NOT EXISTS (SELECT FROM studyml.deliveries s WHERE s.event_id = e.id AND s.status = 'sent')"
-            " OR EXISTS (SELECT FROM studyml.deliveries s WHERE s.event_id = e.id AND s.last_error = %(removed)s))"
-            " ORDER BY e.id, address"
-            " ON CONFLICT (event_id, address_fingerprint) DO UPDATE SET status = 'pending', last_error = NULL"
-            " WHERE d.status = 'dead'",
-            {"known": known, "since": since, "removed": _UNCONFIGURED},
-        )
-        cursor.execute(
-            "UPDATE studyml.deliveries d SET status = 'dead', last_error = coalesce(last_error, 'never accepted')"
-            " FROM studyml.incident_events e WHERE e.id = d.event_id AND d.status = 'pending' AND e.recorded_at <= %s",
-            (since,),
-        )
+        cursor.execute(_BURY_REMOVED, values)
+        cursor.execute(_INSERT, values)
+        cursor.execute(_BURY_OLD, values)
         given_up = cursor.rowcount
     connection.commit()
     return int(given_up)
 
 
-def _next(connection: Connection, addresses: dict[str, str]) -> _Item | None:
-    """The next message to send, locked; those that failed before come last, so that none holds up the others."""
+_BURY_REMOVED = f"""
+    UPDATE studyml.deliveries SET status = 'dead', last_error = %(removed)s, next_attempt_at = NULL WHERE id IN (
+        SELECT d.id FROM studyml.deliveries d JOIN studyml.incident_events e ON e.id = d.event_id
+        WHERE d.status = 'pending' AND {_SEVERITY} = ANY(%(severities)s)
+        AND ({_SEVERITY}, d.address_fingerprint) NOT IN (SELECT * FROM unnest(%(severities)s, %(fingerprints)s))
+        FOR UPDATE OF d SKIP LOCKED)
+"""
+
+_INSERT = f"""
+    INSERT INTO studyml.deliveries AS d (event_id, address_fingerprint, status)
+    SELECT e.id, a.fingerprint, 'pending' FROM studyml.incident_events e
+    JOIN unnest(%(severities)s, %(fingerprints)s) AS a (severity, fingerprint) ON a.severity = {_SEVERITY}
+    WHERE e.message_body IS NOT NULL AND e.recorded_at > %(since)s
+    AND NOT EXISTS (SELECT FROM studyml.deliveries s WHERE s.event_id = e.id
+        AND s.address_fingerprint = a.fingerprint AND s.status <> 'dead')
+    AND (NOT EXISTS (SELECT FROM studyml.deliveries s WHERE s.event_id = e.id AND s.status = 'sent')
+        OR EXISTS (SELECT FROM studyml.deliveries s WHERE s.event_id = e.id AND s.last_error = %(removed)s))
+    ORDER BY e.id, a.fingerprint
+    ON CONFLICT (event_id, address_fingerprint)
+    DO UPDATE SET status = 'pending', attempts = 0, next_attempt_at = NULL, last_error = NULL WHERE d.status = 'dead'
+"""
+
+# One that was revived by hand (no attempt yet, and a time for it) gets that attempt whatever its age.
+_BURY_OLD = """
+    UPDATE studyml.deliveries
+    SET status = 'dead', last_error = coalesce(last_error, 'never accepted'), next_attempt_at = NULL WHERE id IN (
+        SELECT d.id FROM studyml.deliveries d JOIN studyml.incident_events e ON e.id = d.event_id
+        WHERE d.status = 'pending' AND e.recorded_at <= %(since)s
+        AND NOT (d.attempts = 0 AND d.next_attempt_at IS NOT NULL)
+        FOR UPDATE OF d SKIP LOCKED)
+"""
+
+
+def _next(connection: Connection, addresses: dict[str, str], now: datetime) -> _Item | None:
+    """The next message that is due, locked; those that failed before come last, so that none holds up the others."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT d.id, d.address_fingerprint, e.message_subject, e.message_body FROM studyml.deliveries d"
-            " JOIN studyml.incident_events e ON e.id = d.event_id"
+            "SELECT d.id, d.address_fingerprint, e.message_subject, e.message_body, e.event, d.attempts"
+            " FROM studyml.deliveries d JOIN studyml.incident_events e ON e.id = d.event_id"
             " WHERE d.status = 'pending' AND d.address_fingerprint = ANY(%s)"
+            " AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= %s)"
             " ORDER BY d.attempts, d.id LIMIT 1 FOR UPDATE OF d SKIP LOCKED",
-            (list(addresses),),
+            (list(addresses), now),
         )
         row = cursor.fetchone()
-    return None if row is None else _Item(int(row[0]), addresses[row[1]], str(row[2]), str(row[3]))
-
-
-def send(address: str, subject: str, body: str) -> bool:
-    """Hand one message to Apprise; False where it was not accepted. The address never reaches a log."""
-    import apprise
-
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    messenger = apprise.Apprise()
-    if not messenger.add(address):
-        _logger.error("alert address %s (%s) is not one that Apprise knows", fingerprint(address), scheme(address))
-        return False
-    # Services that page open an alert for a failure only: Apprise's default type is a note to them.
-    accepted = bool(
-        messenger.notify(
-            title=subject, body=body, body_format=apprise.NotifyFormat.TEXT, notify_type=apprise.NotifyType.FAILURE
-        )
-    )
-    if not accepted:
-        _logger.error("alert address %s (%s) did not accept the message", fingerprint(address), scheme(address))
-    return accepted
+    if row is None:
+        return None
+    return _Item(int(row[0]), addresses[row[1]], str(row[2]), str(row[3]), str(row[4]), int(row[5]))
 
 
 def _mark(connection: Connection, item: _Item, delivered: bool, now: datetime) -> None:
-    error = None if delivered else f"{scheme(item.address)} address did not accept the message"
     with connection.cursor() as cursor:
+        if not delivered:
+            cursor.execute(
+                "UPDATE studyml.deliveries SET attempts = attempts + 1, last_attempt_at = %s, next_attempt_at = %s,"
+                " last_error = %s WHERE id = %s",
+                (
+                    *(now, now + backoff(item.attempts + 1)),
+                    f"{scheme(item.address)} address did not accept the message",
+                    item.id,
+                ),
+            )
+            return
         cursor.execute(
-            "UPDATE studyml.deliveries SET status = %s, attempts = attempts + 1, last_attempt_at = %s,"
-            " sent_at = CASE WHEN %s THEN %s END, last_error = %s WHERE id = %s",
-            ("sent" if delivered else "pending", now, delivered, now, error, item.id),
+            "UPDATE studyml.deliveries SET status = 'sent', attempts = attempts + 1, last_attempt_at = %(now)s,"
+            " sent_at = %(now)s, next_attempt_at = NULL, last_error = NULL WHERE id = %(id)s",
+            {"now": now, "id": item.id},
+        )
+        cursor.execute(
+            "UPDATE studyml.deliveries SET next_attempt_at = %(now)s WHERE id IN (SELECT id FROM studyml.deliveries"
+            " WHERE status = 'pending' AND address_fingerprint = %(fingerprint)s AND next_attempt_at > %(now)s"
+            " FOR UPDATE SKIP LOCKED)",
+            {"now": now, "fingerprint": fingerprint(item.address)},
         )
 
 

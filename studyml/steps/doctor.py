@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from studyml.alerting.deliveries import DEAD_IS_NEWS, undelivered
 from studyml.database.nights import last_finished_at
 from studyml.database.predictions import newest_scored_night
 from studyml.errors import RegistryError, StudymlError
@@ -11,6 +12,7 @@ from studyml.registry.bundle import require_writable
 from studyml.registry.versions import champion
 from studyml.settings import Settings
 from studyml.steps.opening import own_database, read_source
+from studyml.steps.recipients import recipients
 from studyml.steps.serving import open_version
 from studyml.steps.watch_nights import NIGHT_DUE_HOURS
 
@@ -34,7 +36,7 @@ def doctor(settings: Settings, *, now: datetime, night: bool = False) -> list[Ch
         _check("artifacts", lambda: _artifacts(settings)),
         _check("champion", lambda: _champion(settings)),
         _check("predictions", lambda: _predictions(settings, now)),
-        _check("alerts", lambda: _alerts(settings)),
+        _check("alerts", lambda: _alerts(settings, now)),
     ]
 
 
@@ -77,15 +79,18 @@ def _predictions(settings: Settings, now: datetime) -> str:
     return f"newest night {found[0]:%Y-%m-%d %H:%M} UTC, {_hours(now - found[0]):.0f} h old"
 
 
-def _alerts(settings: Settings) -> str:
-    count = len(settings.alert_addresses)
-    if not count:
+def _alerts(settings: Settings, now: datetime) -> str:
+    count = len(recipients(settings).all())
+    if not settings.alert_addresses:
         raise StudymlError("STUDYML_ALERT_URLS is not set: nobody is told of an incident.")
-    with own_database(settings) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM studyml.deliveries WHERE status = 'pending'")
-        (waiting,) = cursor.fetchone() or (0,)
-    if waiting:
-        raise StudymlError(f"{waiting} messages could not be delivered yet: run 'studyml alerts test' to see why.")
+    with own_database(settings) as connection:
+        waiting, dead = undelivered(connection, now=now)
+    if waiting or dead:
+        given_up = f" and {dead} were given up in the last {DEAD_IS_NEWS.days} days" if dead else ""
+        raise StudymlError(
+            f"{waiting} messages could not be delivered yet{given_up}: run 'studyml alerts test' to see why, and"
+            " 'studyml alerts deliveries' to see which."
+        )
     return f"{count} addresses, nothing waits"
 
 

@@ -11,6 +11,7 @@ from studyml.alerting.silences import Silence, add_silence, end_silences, silenc
 from studyml.errors import InputError, RegistryError
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
+from studyml.steps.recipients import redacted
 
 #: Longer than this nobody remembers what was silenced.
 LONGEST_SILENCE = timedelta(days=31)
@@ -45,6 +46,7 @@ def acknowledge_incident(settings: Settings, incident_id: int, *, now: datetime,
 
 def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, actor: str, note: str) -> None:
     """Close an incident by hand, and tell whoever was told of it; raises RegistryError where it is not open."""
+    note = redacted(settings, note)
     with own_database(settings) as connection:
         incident = find_incident(connection, incident_id)
         if incident.status != "open":
@@ -64,6 +66,7 @@ def silence(settings: Settings, kind: str, *, hours: float, now: datetime, actor
     length = timedelta(hours=hours) if 0 < hours <= LONGEST_SILENCE.total_seconds() / 3600 else None
     if length is None:
         raise InputError(f"a silence of {hours:g} hours is not possible: give more than 0 and at most 744 (31 days).")
+    note = redacted(settings, note)
     with own_database(settings) as connection:
         found = add_silence(connection, kind, starts_at=now, ends_at=now + length, actor=actor, note=note)
         connection.commit()

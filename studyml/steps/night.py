@@ -40,6 +40,7 @@ def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progr
         progress(f"the retraining failed: {error}")
     scoring = score(settings, as_of=as_of, now=now, progress=progress)
     finish_night(settings, as_of=as_of, now=now)
+    later = notify(settings, as_of=as_of, now=now)
     if failure is not None:
         raise failure
     return {
@@ -47,7 +48,7 @@ def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progr
         "replay": replay,
         "observed": observed,
         "monitoring": verdict,
-        "messages": notified,
+        "messages": {**later, "sent": notified["sent"] + later["sent"], "dead": notified["dead"] + later["dead"]},
         "retraining": retraining,
         "scoring": scoring,
     }

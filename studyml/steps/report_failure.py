@@ -1,30 +1,30 @@
 """Tell the on-call engineer that a task failed for good."""
 
 import logging
-import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from urllib.parse import unquote
 
-from studyml.alerting.incidents import PAGE, TASK_FAILED, open_of_kind
+from studyml.alerting.incidents import CONTRACT_BROKEN, PAGE, TASK_FAILED, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem, send
 from studyml.alerting.message import Links, Message
 from studyml.alerting.messages import failure_message
+from studyml.alerting.messenger import send as send_directly
 from studyml.alerting.outbox import deliver
-from studyml.alerting.outbox import send as send_directly
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.errors import DatabaseError, SchemaError
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
+from studyml.steps.recipients import recipients, redacted, secrets
 
 _logger = logging.getLogger("studyml")
 
 #: DAGs whose as_of is a night, so that an old one means a replay, which pages nobody.
 _NIGHTS = ("studyml_nightly", "studyml_score")
+#: Runs every few minutes: without an outbox, which knows what was told, its failures would page as often.
+DELIVERY_DAG = "studyml_alerts"
 _LOCK_SECONDS = 60
-#: Shorter parts of an address are words such as "services", not secrets.
-_SECRET_LENGTH = 8
+#: What follows the error in a message is what to do: a long one would push it out of sight, or past a service's limit.
+_ERROR_LENGTH = 1500
 
 
 def report_failure(
@@ -36,15 +36,20 @@ def report_failure(
     as_of: datetime,
     error: str,
     now: datetime,
+    source_broken: bool = False,
 ) -> None:
     """Open the incident of failed tasks, or add to it, and send one message for each task while it is open.
 
-    Where our database is the failure, the message goes out directly: there is no outbox to keep it.
+    With ``source_broken`` the study app's tables are why: that is a broken data contract.
+
+    Where our database is the failure, the message goes out directly: there is no outbox to keep it. Only the DAG that
+    delivers messages then writes to its log alone: the night, the commands and the heartbeat tell of the database.
     """
-    error = _without_secrets(settings, error)
+    error, dag_run_id = _short(redacted(settings, error)), redacted(settings, dag_run_id)
     links = Links(settings.runbook_url, settings.airflow_url)
+    kind = CONTRACT_BROKEN if source_broken else TASK_FAILED
     message = failure_message(
-        dag_id=dag_id, task_id=task_id, dag_run_id=dag_run_id, as_of=as_of, error=error, links=links
+        dag_id=dag_id, task_id=task_id, dag_run_id=dag_run_id, as_of=as_of, error=error, links=links, kind=kind
     )
     recorded = False
     try:
@@ -53,47 +58,29 @@ def report_failure(
                 _logger.info("a failed replay pages nobody")
                 return
             with advisory_lock(connection, "report_failure", wait_seconds=_LOCK_SECONDS):
-                _record(settings, connection, f"{dag_id}.{task_id}", message, Moment(as_of, now), error)
+                _record(settings, connection, kind, f"{dag_id}.{task_id}", message, Moment(as_of, now), error)
             recorded = True
-            deliver(connection, settings.alert_addresses, now=now)
+            deliver(connection, recipients(settings), now=now, secrets=secrets(settings))
     except (DatabaseError, SchemaError) as unreachable:
-        _logger.error("%s", unreachable)
-        if not recorded:
+        _logger.error("%s", redacted(settings, str(unreachable)))
+        if not recorded and dag_id != DELIVERY_DAG:
             _logger.error("The message about the failed task goes out without the outbox.")
             for address in settings.alert_addresses:
                 send_directly(address, message.subject, message.body)
 
 
-def _record(settings: Settings, connection: Connection, task: str, message: Message, at: Moment, error: str) -> None:
-    present = open_of_kind(connection, TASK_FAILED)
+def _record(
+    settings: Settings, connection: Connection, kind: str, task: str, message: Message, at: Moment, error: str
+) -> None:
+    present = open_of_kind(connection, kind)
     told = present is not None and task in present.figures
     note = f"{task}: {error}"
-    problem = Problem(
-        TASK_FAILED, PAGE, lambda _: message, figures={task: error}, note=note if told else None, repeats=True
-    )
+    problem = Problem(kind, PAGE, lambda _: message, figures={task: error}, note=note if told else None, repeats=True)
     event = report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
     if event == "updated" and present is not None and not told:
-        send(connection, present.id, TASK_FAILED, PAGE, message, at, event="updated", note=note)
+        send(connection, present.id, kind, PAGE, message, at, event="updated", note=note)
     connection.commit()
 
 
-def _without_secrets(settings: Settings, text: str) -> str:
-    """The text without what addresses hide: a library's own error may quote one."""
-    for secret in sorted(set(_secrets(settings)), key=len, reverse=True):
-        text = text.replace(secret, "…")
-    return re.sub(r"://[^/\s@]+@", "://…@", text)
-
-
-def _secrets(settings: Settings) -> Iterator[str]:
-    for address in (settings.database, settings.source):
-        yield from _password(address)
-    for address in (*settings.alert_addresses, settings.heartbeat_url.get_secret_value()):
-        yield from _password(address)
-        parts = re.split(r"[/?&=]", address)
-        yield from (part for part in parts if len(part) >= _SECRET_LENGTH and not re.search(r"[:.]|localhost", part))
-
-
-def _password(address: str) -> Iterator[str]:
-    found = re.search(r"://[^/\s:@]*:([^/\s@]+)@", address)
-    if found:
-        yield from (found[1], unquote(found[1]))
+def _short(error: str) -> str:
+    return error if len(error) <= _ERROR_LENGTH else error[:_ERROR_LENGTH].rstrip() + " … (more in the task's log)"

@@ -3,15 +3,19 @@
 from datetime import datetime
 
 from studyml.alerting.message import trial_message
-from studyml.alerting.outbox import fingerprint, scheme, send
+from studyml.alerting.messenger import fingerprint, scheme, send
 from studyml.errors import DeliveryError, SettingsError
 from studyml.settings import Settings
+from studyml.steps.recipients import recipients
 
 
 def send_test(settings: Settings, *, now: datetime) -> int:
-    """Send to every alert address and return how many; raises DeliveryError naming those that did not accept it."""
-    addresses = settings.alert_addresses
-    if not addresses:
+    """Send to every address, of pages and of tickets, once, and return how many.
+
+    Raises DeliveryError naming those that did not accept it, SettingsError where nobody would be paged.
+    """
+    addresses = recipients(settings).all()
+    if not settings.alert_addresses:
         raise SettingsError(
             "STUDYML_ALERT_URLS is not set: set it to Apprise addresses, such as slack://… and mailtos://… in a row."
         )
@@ -21,6 +25,6 @@ def send_test(settings: Settings, *, now: datetime) -> int:
         named = ", ".join(f"{fingerprint(address)} ({scheme(address)})" for address in failed)
         raise DeliveryError(
             f"{len(failed)} of {len(addresses)} alert addresses did not accept the message: {named}; correct them in"
-            " STUDYML_ALERT_URLS."
+            " STUDYML_ALERT_URLS or STUDYML_TICKET_URLS."
         )
     return len(addresses)

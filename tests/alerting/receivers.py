@@ -1,13 +1,14 @@
 """Real receivers of messages: a webhook and a mail server on this machine, that fail on demand."""
 
 import email
+import email.policy
 import json
 import socket
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from email.message import Message
+from contextlib import contextmanager, suppress
+from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,10 +22,11 @@ with warnings.catch_warnings():
 
 
 class Webhook:
-    """A webhook that answers with ``status``, after waiting while ``hanging``; all it accepted is in ``received``."""
+    """A webhook that answers with ``status`` and ``answer``, at once unless ``hanging``; it keeps what it accepted."""
 
     def __init__(self, port: int = 0) -> None:
         self.status = 200
+        self.answer = b""
         self.received: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.hanging = threading.Event()
@@ -73,8 +75,9 @@ class Webhook:
         if self.status < 300:
             self.received.append(document)
         handler.send_response(self.status)
-        handler.send_header("Content-Length", "0")
+        handler.send_header("Content-Length", str(len(self.answer)))
         handler.end_headers()
+        handler.wfile.write(self.answer)
 
 
 @contextmanager
@@ -93,23 +96,62 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-class _Mailbox:
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
+class Mailbox:
+    """A mail server's inbox: it answers each mail with ``reply`` and keeps those that it accepted."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.reply = "250 OK"
+        self.messages: list[EmailMessage] = []
+
+    @property
+    def address(self) -> str:
+        """Its address for Apprise; a test waits a second for an answer, not fifteen."""
+        return (
+            f"mailto://127.0.0.1:{self.port}?from=studyml@example.org&to=oncall@example.org&mode=insecure"
+            "&smtp=127.0.0.1&cto=1&rto=1"
+        )
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.messages.append(email.message_from_bytes(envelope.content))
-        return "250 OK"
+        if self.reply.startswith("2"):
+            self.messages.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
+        return self.reply
 
 
 @contextmanager
-def mail_server() -> Iterator[tuple[int, list[Message]]]:
-    """(port, the messages that arrived) of a running SMTP server."""
-    mailbox = _Mailbox()
-    port = free_port()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port, ready_timeout=30)
+def mail_server(port: int = 0) -> Iterator[Mailbox]:
+    """The inbox of a running SMTP server."""
+    mailbox = Mailbox(port or free_port())
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, ready_timeout=30)
     controller.start()
     try:
-        yield port, mailbox.messages
+        yield mailbox
     finally:
         controller.stop()
+
+
+@contextmanager
+def silent_server(port: int = 0, *, drip: bytes = b"") -> Iterator[int]:
+    """The port of a server that takes every connection and never answers, or lets ``drip`` fall for ever."""
+    server = socket.create_server(("127.0.0.1", port))
+    stopped = threading.Event()
+    taken: list[socket.socket] = []
+
+    def take() -> None:
+        server.settimeout(0.05)
+        while not stopped.is_set():
+            with suppress(TimeoutError):
+                taken.append(server.accept()[0])
+            for connection in taken:
+                with suppress(OSError):
+                    connection.sendall(drip)
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    try:
+        yield int(server.getsockname()[1])
+    finally:
+        stopped.set()
+        thread.join()
+        for each in (*taken, server):
+            each.close()

@@ -27,6 +27,7 @@ STEPS: list[tuple[str, str, Any]] = [
     ("tune", "run_trial", {"trial_id": 11, "status": "done", "validation_mae": 1.0}),
     ("tune", "choose_best", {"search_id": "search_5", "sentence": "Keep it.", "line": None, "table": []}),
     ("maintain", "maintain", {"pruned": 0}),
+    ("deliver_alerts", "deliver_alerts", {"sent": 0, "pending": 0, "dead": 0}),
 ]
 
 

@@ -10,6 +10,7 @@ from airflow.dag_processing.dagbag import DagBag
 from sqlalchemy import select
 
 from studyml.errors import TrainingError
+from studyml.steps.report_failure import DELIVERY_DAG
 from tests.dags.stand_ins import AS_OF, Lived
 
 # Airflow's libraries warn about each other; what Airflow deprecates in our files is found by ruff's AIR rules.
@@ -226,3 +227,20 @@ def test_a_trial_that_does_not_converge_does_not_fail_the_search(live: Live, ste
 def test_maintenance(live: Live, steps: dict[str, Mock]) -> None:
     assert live("studyml_maintenance").state == "success"
     assert steps["maintain"].call_args.kwargs["as_of"] == AS_OF
+
+
+def test_messages_are_delivered_for_now_and_not_for_a_night(live: Live, steps: dict[str, Mock]) -> None:
+    assert live("studyml_alerts").state == "success"
+    steps["deliver_alerts"].assert_called_once()
+    assert set(steps["deliver_alerts"].call_args.kwargs) == {"now"}
+    steps["report_failure"].assert_not_called()
+
+
+def test_a_failed_delivery_is_reported_by_the_name_that_keeps_it_from_ringing_at_every_run(
+    live: Live, steps: dict[str, Mock]
+) -> None:
+    """report_failure knows this DAG: without a database, its failures go to the log alone."""
+    steps["deliver_alerts"].side_effect = TrainingError(SENTENCE)
+    assert live("studyml_alerts").state == "failed"
+    steps["report_failure"].assert_called_once()
+    assert steps["report_failure"].call_args.kwargs["dag_id"] == DELIVERY_DAG

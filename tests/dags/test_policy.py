@@ -25,7 +25,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette:UserWarning"),
 ]
 
-IDS = ["studyml_maintenance", "studyml_nightly", "studyml_retrain", "studyml_score", "studyml_tune"]
+IDS = [
+    *("studyml_alerts", "studyml_maintenance", "studyml_nightly", "studyml_retrain", "studyml_score", "studyml_tune"),
+]
 FILES = sorted(DAGS.glob("*.py")) + sorted(PLUGINS.rglob("*.py"))
 
 
@@ -34,7 +36,7 @@ def dag(request: pytest.FixtureRequest, dag_bag: DagBag) -> DAG:
     return dag_bag.dags[request.param]
 
 
-def test_exactly_the_five_dags_are_there_and_none_fails_to_import(dag_bag: DagBag) -> None:
+def test_exactly_the_six_dags_are_there_and_none_fails_to_import(dag_bag: DagBag) -> None:
     assert dag_bag.import_errors == {}
     assert sorted(dag_bag.dags) == IDS
 

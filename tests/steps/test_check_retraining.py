@@ -269,3 +269,39 @@ def test_a_damaged_champion_is_known_before_a_network_is_trained(quiet: Settings
         quiet, "SELECT decision, version FROM studyml.retraining_runs WHERE id = %s", (run_id,)
     )
     assert (decision, version) == ("failed", None)
+
+
+class TestTheBreaker:
+    """After three failures in a row the same data are not tried again."""
+
+    @pytest.fixture
+    def failing(self, quiet: Settings) -> Settings:
+        label(quiet, 50)
+        for night in range(3):
+            run = check(quiet, as_of=LATER + night * DAY)
+            assert run is not None
+            decided(quiet, run, "failed")
+        return quiet
+
+    def test_opens_and_says_why(self, failing: Settings) -> None:
+        assert check(failing, as_of=LATER + 3 * DAY) is None
+        assert "3 retrainings failed in a row, and only 0 labels are new since the last" in last_run(failing)["note"]
+
+    def test_lets_a_person_try(self, failing: Settings) -> None:
+        assert check(failing, as_of=LATER + 3 * DAY, force=True) is not None
+
+    def test_closes_with_enough_new_labels(self, failing: Settings) -> None:
+        label(failing, 49)
+        assert check(failing, as_of=LATER + 3 * DAY) is None
+        label(failing, 1)
+        assert check(failing, as_of=LATER + 4 * DAY) is not None
+
+    def test_counts_failures_in_a_row_only(self, quiet: Settings) -> None:
+        label(quiet, 50)
+        for night, decision in enumerate(("failed", "failed", "rejected")):
+            run = check(quiet, as_of=LATER + night * DAY)
+            assert run is not None
+            decided(quiet, run, decision)
+        label(quiet, 50)
+
+        assert check(quiet, as_of=LATER + 3 * DAY) is not None

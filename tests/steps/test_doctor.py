@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-import psycopg2
 import pytest
 
 from studyml.settings import Settings, load_settings
+from studyml.steps.deliver_alerts import deliver_alerts
 from studyml.steps.doctor import doctor
 from studyml.steps.start_night import start_night
+from tests.alerting.messages import write
 from tests.alerting.receivers import free_port, webhook
-from tests.alerting.test_outbox import write
 from tests.conftest import END, FIRST_NIGHT, NOW
 from tests.scoring.world import create_source, query
 from tests.steps.test_finish_night import end, scored
@@ -73,17 +73,43 @@ def test_a_damaged_champion_is_said(lived: Settings) -> None:
 
 
 def test_messages_that_wait_are_said(settings: Settings) -> None:
-    from studyml.alerting.outbox import deliver
-
     write(settings, "one")
     alerting = with_alerts(settings, f"json://127.0.0.1:{free_port()}")
-    connection = psycopg2.connect(settings.database)
-    deliver(connection, alerting.alert_addresses, now=NOW)
-    connection.close()
+    deliver_alerts(alerting, now=NOW)
 
     assert failed(alerting)["alerts"] == (
-        "1 messages could not be delivered yet: run 'studyml alerts test' to see why."
+        "1 messages could not be delivered yet: run 'studyml alerts test' to see why, and 'studyml alerts deliveries'"
+        " to see which."
     )
+
+
+def test_messages_that_were_given_up_are_said_for_two_weeks(settings: Settings) -> None:
+    write(settings, "one")
+    alerting = with_alerts(settings, f"json://127.0.0.1:{free_port()}")
+    for days in (0, 14):
+        deliver_alerts(alerting, now=NOW + days * DAY)
+
+    def alerts(days: float) -> tuple[bool, str]:
+        checks = doctor(alerting, now=NOW + timedelta(days=days))
+        return next((check.passed, check.found) for check in checks if check.name == "alerts")
+
+    assert alerts(27.9) == (
+        False,
+        "0 messages could not be delivered yet and 1 were given up in the last 14 days: run 'studyml alerts test' to"
+        " see why, and 'studyml alerts deliveries' to see which.",
+    )
+    assert alerts(28) == (True, "1 addresses, nothing waits")
+
+
+def test_what_a_removed_address_was_owed_and_another_got_is_no_fault(settings: Settings) -> None:
+    write(settings, "one")
+    deliver_alerts(with_alerts(settings, f"json://127.0.0.1:{free_port()}"), now=NOW)
+    with webhook() as hook:
+        alerting = with_alerts(settings, hook.url())
+        deliver_alerts(alerting, now=NOW)
+
+    assert len(hook.received) == 1
+    assert "alerts" not in failed(alerting)
 
 
 def night(settings: Settings) -> tuple[bool, str]:

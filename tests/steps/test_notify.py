@@ -1,13 +1,14 @@
 """Messages leave with the night, those that could not with the next."""
 
 import logging
+from datetime import timedelta
 
 import pytest
 
 from studyml.settings import Settings, load_settings
 from studyml.steps.notify import notify
+from tests.alerting.messages import write
 from tests.alerting.receivers import webhook
-from tests.alerting.test_outbox import write
 from tests.conftest import END, NOW
 from tests.scoring.world import finish
 
@@ -23,7 +24,7 @@ def test_what_fails_tonight_is_sent_tomorrow(settings: Settings) -> None:
         hook.status = 500
         assert notify(alerting, as_of=END, now=NOW) == {"sent": 0, "pending": 1, "dead": 0}
         hook.status = 200
-        assert notify(alerting, as_of=END, now=NOW) == {"sent": 1, "pending": 0, "dead": 0}
+        assert notify(alerting, as_of=END, now=NOW + timedelta(days=1)) == {"sent": 1, "pending": 0, "dead": 0}
 
 
 def test_several_addresses_are_separated_by_spaces_or_commas(settings: Settings) -> None:

@@ -95,7 +95,21 @@ def test_a_later_night_without_a_failure_closes_it_and_the_next_failure_is_news(
         assert scalar(alerting, "SELECT status FROM studyml.incidents") == ("open", "resolved")[night]
 
     fail(alerting, night=2)
-    assert len(hook.received) == 2
+    assert titles(hook) == [
+        "studyml: studyml_nightly.score.publish failed",
+        "studyml: over: studyml_nightly.score.publish failed",
+        "studyml: again: studyml_nightly.score.publish failed",
+    ]
+
+
+def test_tables_that_are_not_as_promised_are_a_broken_contract(alerting: Settings, hook: Webhook) -> None:
+    fail(alerting, source_broken=True)
+
+    assert query(alerting, "SELECT kind, severity FROM studyml.incidents") == [("contract_broken", "page")]
+    assert titles(hook) == [
+        "studyml: studyml_nightly.score.publish failed: the study app's tables are not as promised"
+    ]
+    assert "#data-contract-broken" in hook.received[0]["message"]
 
 
 def test_the_same_night_begun_again_and_finished_without_a_failure_closes_it(alerting: Settings, hook: Webhook) -> None:
@@ -176,7 +190,7 @@ def test_a_receiver_that_fails_gets_it_later(alerting: Settings, hook: Webhook) 
     hook.status = 500
     fail(alerting)
     hook.status = 200
-    fail(alerting, night=1)
+    fail(alerting, night=1, now=NOW + timedelta(minutes=1))
 
     assert titles(hook) == ["studyml: studyml_nightly.score.publish failed"]
 

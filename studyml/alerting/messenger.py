@@ -1,0 +1,64 @@
+"""One message to one address, through Apprise. An address holds a secret: it never reaches a log."""
+
+import hashlib
+import logging
+import re
+
+#: The whole of a call, whatever the receiver does; connecting and reading have Apprise's own, shorter limits.
+GIVE_UP_SECONDS = 30.0
+#: Longer subjects are cut by services, each in its own way.
+SUBJECT_LENGTH = 119
+
+# They log addresses or their paths, and a path is often the secret.
+_TALKATIVE = ("apprise", "urllib3", "requests")
+
+_logger = logging.getLogger("studyml")
+
+
+def fingerprint(address: str) -> str:
+    """A name for an address that gives nothing of it away."""
+    return hashlib.sha256(address.encode()).hexdigest()[:12]
+
+
+def scheme(address: str) -> str:
+    """The kind of an address, such as slack or mailtos; nothing else of it.
+
+    >>> scheme("slack://token"), scheme("token-without-a-scheme")
+    ('slack', 'no scheme')
+    """
+    found = re.match(r"([a-z][a-z0-9+]{0,20})://", address, re.IGNORECASE)
+    return found[1] if found else "no scheme"
+
+
+def one_line(subject: str) -> str:
+    r"""The subject as services take it: one line, under 120 characters.
+
+    >>> one_line("studyml: a task\n failed")
+    'studyml: a task failed'
+    """
+    words = " ".join(subject.split())
+    return words if len(words) <= SUBJECT_LENGTH else words[: SUBJECT_LENGTH - 1] + "…"
+
+
+def send(address: str, subject: str, body: str, *, recovery: bool = False) -> bool:
+    """Hand one message to Apprise; False where it was not accepted within GIVE_UP_SECONDS.
+
+    ``recovery`` says that a message is good news: a service that pages closes its alert with it.
+    """
+    import apprise
+
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    asset = apprise.AppriseAsset(app_id="studyml", app_desc="studyml", service_timeout=GIVE_UP_SECONDS)
+    messenger = apprise.Apprise(asset=asset)
+    if not messenger.add(address):
+        _logger.error("alert address %s (%s) is not one that Apprise knows", fingerprint(address), scheme(address))
+        return False
+    # Services that page open an alert for a failure only: Apprise's default type is a note to them.
+    kind = apprise.NotifyType.SUCCESS if recovery else apprise.NotifyType.FAILURE
+    accepted = bool(
+        messenger.notify(title=one_line(subject), body=body, body_format=apprise.NotifyFormat.TEXT, notify_type=kind)
+    )
+    if not accepted:
+        _logger.error("alert address %s (%s) did not accept the message", fingerprint(address), scheme(address))
+    return accepted

@@ -1,0 +1,28 @@
+"""What the tests of delivery share: a webhook, and rounds of delivery to addresses that page."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from studyml.alerting.outbox import Addresses, Delivered
+from studyml.settings import Settings
+from tests.alerting.messages import Round, run
+from tests.alerting.receivers import Webhook, webhook
+
+
+@pytest.fixture
+def hook() -> Iterator[Webhook]:
+    """A webhook that accepts everything."""
+    with webhook() as found:
+        yield found
+
+
+@pytest.fixture
+def round_(settings: Settings) -> Round:
+    """One round of delivery to the given addresses of pages, at NOW or so many ``minutes`` or ``days`` later."""
+
+    def one(*addresses: str, minutes: float = 0, days: float = 0) -> Delivered:
+        return run(settings, Addresses(page=addresses), timedelta(minutes=minutes, days=days))
+
+    return one

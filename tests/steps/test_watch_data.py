@@ -1,0 +1,178 @@
+"""Whether the study app's data are what the contract promises, and whether outcomes still arrive."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from studyml.alerting.lifecycle import Moment
+from studyml.settings import Settings
+from studyml.steps.opening import own_database
+from studyml.steps.watch_data import watch_data
+from tests.conftest import END, NOW
+from tests.scoring.world import add_champion, add_sessions, create_source, judged, predict_night, query
+
+DAY = timedelta(days=1)
+UNSEEN = "study_method is not a category that the model knows"
+IMPOSSIBLE = "avg_focus_duration is -5 minutes, not above 0"
+
+
+@pytest.fixture
+def world(settings: Settings) -> Settings:
+    """A source and a champion."""
+    create_source(settings)
+    add_champion(settings, END - 50 * DAY)
+    return settings
+
+
+def watch(settings: Settings, night: float = 0) -> None:
+    moment = END + night * DAY
+    with own_database(settings) as connection:
+        watch_data(settings, connection, Moment(moment, max(moment, NOW)))
+        connection.commit()
+
+
+def incidents(settings: Settings) -> list[tuple[str, str, str]]:
+    return query(settings, "SELECT kind, severity, status FROM studyml.incidents ORDER BY id")
+
+
+def message(settings: Settings) -> str:
+    [*_, (text,)] = query(
+        settings, "SELECT message_body FROM studyml.incident_events WHERE message_body IS NOT NULL ORDER BY id"
+    )
+    return str(text)
+
+
+def observed(settings: Settings, count: int, as_of: datetime = END, first: int = 1) -> None:
+    judged(settings, [(first + row, as_of - DAY, 2.0, 2.0) for row in range(count)], observed_at=as_of)
+
+
+def quarantine(settings: Settings, count: int, as_of: datetime = END) -> None:
+    query(
+        settings,
+        "INSERT INTO studyml.quarantined_rows SELECT 'study_sessions', %s || n, 'actual_duration',"
+        " 'actual_duration is 25 hours, more than 24', NULL, %s, %s FROM generate_series(1, %s) n",
+        f"{as_of:%m%d}",
+        as_of,
+        as_of,
+        count,
+    )
+
+
+def scored(settings: Settings, planned: int, refused: int = 0, warned: int = 0, warning: str = IMPOSSIBLE) -> None:
+    query(
+        settings,
+        "INSERT INTO studyml.scoring_runs (as_of, versions, planned, status, started_at)"
+        " VALUES (%s, '{}', %s, 'complete', %s)",
+        END,
+        planned,
+        NOW,
+    )
+    query(
+        settings,
+        "INSERT INTO studyml.refused_sessions SELECT %s, n, 'its student does not exist' FROM generate_series(1, %s) n",
+        END,
+        refused,
+    )
+    predict_night(settings, END, [(row, 2.0) for row in range(planned - refused)])
+    query(
+        settings, "UPDATE studyml.predictions SET input_warnings = ARRAY[%s] WHERE session_id < %s", warning, warned
+    )
+
+
+class TestTheContract:
+    @pytest.mark.parametrize(("good", "bad", "broken"), [(90, 10, True), (91, 9, False), (4, 4, False), (0, 5, True)])
+    def test_is_broken_by_a_tenth_of_the_new_rows_and_five_at_least(
+        self, world: Settings, good: int, bad: int, broken: bool
+    ) -> None:
+        observed(world, good)
+        quarantine(world, bad)
+
+        watch(world)
+
+        assert incidents(world) == ([("contract_broken", "ticket", "open")] if broken else [])
+
+    def test_its_message_counts_the_rows(self, world: Settings) -> None:
+        observed(world, 30)
+        quarantine(world, 10)
+        watch(world)
+
+        assert "- 10 of 40 new outcomes and rows were quarantined as impossible\n" in message(world)
+
+    def test_is_broken_by_planned_sessions_that_nobody_can_predict(self, world: Settings) -> None:
+        scored(world, 50, refused=5)
+        watch(world)
+
+        assert "- 5 of 50 planned sessions have no student or no topic and got no prediction\n" in message(world)
+
+    def test_is_broken_by_impossible_inputs_and_not_by_new_categories(self, world: Settings) -> None:
+        scored(world, 50, warned=50, warning=UNSEEN)
+        watch(world)
+        assert incidents(world) == []
+
+        query(world, "UPDATE studyml.predictions SET input_warnings = ARRAY[%s, %s]", UNSEEN, IMPOSSIBLE)
+        watch(world)
+        assert "- 50 of 50 planned sessions were predicted with an impossible input left out\n" in message(world)
+
+    def test_is_mended_by_the_first_night_without_it(self, world: Settings) -> None:
+        quarantine(world, 10)
+        watch(world)
+        observed(world, 10, END + DAY)
+        watch(world, 1)
+
+        assert incidents(world) == [("contract_broken", "ticket", "resolved")]
+
+    def test_old_rows_that_are_quarantined_still_break_nothing_anew(self, world: Settings) -> None:
+        quarantine(world, 10, END - DAY)
+        query(world, "UPDATE studyml.quarantined_rows SET last_as_of = %s", END)
+        observed(world, 10)
+        watch(world)
+
+        assert incidents(world) == []
+
+    def test_a_night_that_could_not_be_judged_is_told(self, world: Settings) -> None:
+        observed(world, 10)
+        query(
+            world,
+            "INSERT INTO studyml.monitoring_runs (as_of, scope, verdict, n, baseline_mae, threshold, window_days,"
+            " reason, recorded_at) VALUES (%s, 'served', 'error', 10, 1, 1.2, 30, 'the MAE is not a number', %s)",
+            END,
+            NOW,
+        )
+        watch(world)
+
+        assert "- the night could not be judged: the MAE is not a number\n" in message(world)
+
+
+class TestLabels:
+    def test_that_stop_for_seven_days_are_told_with_how_many_are_due(self, world: Settings) -> None:
+        observed(world, 10)
+        add_sessions(world, [(100 + row, END + 2 * DAY, None) for row in range(8)])
+
+        watch(world, 6.9)
+        assert incidents(world) == []
+        watch(world, 7)
+
+        assert incidents(world) == [("no_new_labels", "ticket", "open")]
+        assert "for 7 days" in message(world)
+        assert "- Sessions dated since then, up to 2026-03-08 00:00 UTC: 8.\n" in message(world)
+
+    def test_that_arrive_again_end_it(self, world: Settings) -> None:
+        observed(world, 10)
+        watch(world, 7)
+        observed(world, 1, END + 8 * DAY, first=50)
+        watch(world, 8)
+
+        assert incidents(world) == [("no_new_labels", "ticket", "resolved")]
+        assert "outcomes arrive again" in message(world)
+
+    def test_a_correction_is_no_new_label(self, world: Settings) -> None:
+        observed(world, 10)
+        judged(world, [(1, END - DAY, 3.0, 2.0)], observed_at=END + 5 * DAY, revision=2)
+        watch(world, 7)
+
+        assert incidents(world) == [("no_new_labels", "ticket", "open")]
+
+    def test_that_never_came_have_not_stopped(self, world: Settings) -> None:
+        watch(world, 100)
+
+        assert incidents(world) == []

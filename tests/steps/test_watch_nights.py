@@ -1,0 +1,112 @@
+"""Whether nights run and have their predictions, as seen between nights."""
+
+from datetime import timedelta
+
+from studyml.settings import Settings
+from studyml.steps.deliver_alerts import deliver_alerts
+from tests.conftest import END
+from tests.scoring.world import finish, query
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+def look(settings: Settings, hours: float) -> None:
+    """What happens every ten minutes, so many hours after END."""
+    deliver_alerts(settings, now=END + hours * HOUR)
+
+
+def incidents(settings: Settings) -> list[tuple[str, str, str]]:
+    return query(settings, "SELECT kind, severity, status FROM studyml.incidents ORDER BY id")
+
+
+def subjects(settings: Settings) -> list[str]:
+    rows = query(settings, "SELECT message_subject FROM studyml.incident_events ORDER BY id")
+    return [text for (text,) in rows if text]
+
+
+def scoring(settings: Settings, status: str) -> None:
+    query(
+        settings,
+        "INSERT INTO studyml.scoring_runs (as_of, versions, planned, status, started_at) VALUES (%s, '{}', 0, %s, %s)",
+        END,
+        status,
+        END,
+    )
+
+
+def begin(settings: Settings, *, replay: bool = False) -> None:
+    query(settings, "INSERT INTO studyml.nights (as_of, replay, started_at) VALUES (%s, %s, %s)", END, replay, END)
+
+
+class TestANightThatIsMissing:
+    def test_is_told_after_26_hours_and_once(self, settings: Settings) -> None:
+        finish(settings, END)
+        scoring(settings, "complete")
+
+        look(settings, 26)
+        assert incidents(settings) == []
+        for hours in (26.1, 27, 28):
+            look(settings, hours)
+
+        assert incidents(settings) == [("night_missing", "page", "open")]
+        assert subjects(settings) == ["studyml: no night has finished for 26 h"]
+
+    def test_is_over_when_one_finishes(self, settings: Settings) -> None:
+        finish(settings, END)
+        scoring(settings, "complete")
+        look(settings, 27)
+        query(settings, "UPDATE studyml.nights SET finished_at = %s", END + 28 * HOUR)
+        look(settings, 29)
+
+        assert incidents(settings) == [("night_missing", "page", "resolved")]
+        assert subjects(settings)[-1] == "studyml: over: no night has finished for 27 h"
+
+    def test_before_the_first_night_nothing_is_missing(self, settings: Settings) -> None:
+        look(settings, 1000)
+
+        assert incidents(settings) == []
+
+
+class TestScoring:
+    def test_that_is_not_complete_two_hours_after_the_night_began_is_told(self, settings: Settings) -> None:
+        begin(settings)
+
+        look(settings, 1.9)
+        assert incidents(settings) == []
+        look(settings, 2)
+
+        assert incidents(settings) == [("scoring_late", "page", "open")]
+        assert subjects(settings) == ["studyml: no complete predictions for the night of 2026-03-01 00:00 UTC"]
+
+    def test_that_failed_is_told_as_such(self, settings: Settings) -> None:
+        begin(settings)
+        scoring(settings, "failed")
+        look(settings, 3)
+
+        [(figures,)] = query(settings, "SELECT figures ->> 'found' FROM studyml.incidents")
+        assert figures == "its scoring is failed"
+
+    def test_that_is_complete_ends_it(self, settings: Settings) -> None:
+        begin(settings)
+        look(settings, 3)
+        scoring(settings, "complete")
+        look(settings, 4)
+
+        assert incidents(settings) == [("scoring_late", "page", "resolved")]
+
+    def test_of_a_replay_is_never_late(self, settings: Settings) -> None:
+        begin(settings, replay=True)
+        look(settings, 20)
+
+        assert incidents(settings) == []
+
+
+def test_a_page_that_nobody_takes_on_is_escalated_by_the_same_look(settings: Settings) -> None:
+    begin(settings)
+    for hours in (2, 5.9, 6, 7):
+        look(settings, hours)
+
+    assert subjects(settings) == [
+        "studyml: no complete predictions for the night of 2026-03-01 00:00 UTC",
+        "studyml: not acknowledged for 4 h: no complete predictions for the night of 2026-03-01 00:00 UTC",
+    ]

@@ -1,0 +1,127 @@
+"""What came of retrainings: whether they keep failing, and whether the one for a degradation helped."""
+
+from datetime import timedelta
+
+import pytest
+
+from studyml.alerting.incidents import DEGRADED, open_incident
+from studyml.alerting.lifecycle import Moment
+from studyml.settings import Settings
+from studyml.steps.opening import own_database
+from studyml.steps.watch_retraining import watch_retraining
+from tests.conftest import END, NOW
+from tests.scoring.world import query
+
+DAY = timedelta(days=1)
+
+
+def run(settings: Settings, *decisions: str, incident: int | None = None) -> None:
+    for decision in decisions:
+        query(
+            settings,
+            "INSERT INTO studyml.retraining_runs (as_of, reason, new_labels, labels_needed, decision, reasons,"
+            " incident_id, started_at) VALUES (%s, 'new_labels', 50, 50, %s, ARRAY['the ' || %s], %s, %s)",
+            END,
+            decision,
+            decision,
+            incident,
+            NOW,
+        )
+
+
+def watch(settings: Settings, night: int = 0) -> None:
+    with own_database(settings) as connection:
+        watch_retraining(settings, connection, Moment(END + night * DAY, NOW + night * DAY))
+        connection.commit()
+
+
+def incidents(settings: Settings) -> list[tuple[str, str, str]]:
+    return query(settings, "SELECT kind, severity, status FROM studyml.incidents ORDER BY id")
+
+
+def bodies(settings: Settings) -> list[str]:
+    rows = query(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id")
+    return [text for (text,) in rows if text]
+
+
+class TestFailingInARow:
+    @pytest.mark.parametrize(
+        ("decisions", "told"),
+        [
+            (("rejected", "rejected"), False),
+            (("rejected", "rejected", "rejected"), True),
+            (("failed", "rejected", "abandoned"), True),
+            (("rejected", "rejected", "promoted", "rejected"), False),
+            (("rejected", "skipped", "rejected", "skipped", "rejected"), True),
+        ],
+    )
+    def test_three_times_opens_an_incident(self, settings: Settings, decisions: tuple[str, ...], told: bool) -> None:
+        run(settings, *decisions)
+        watch(settings)
+
+        assert incidents(settings) == ([("retraining_failing", "ticket", "open")] if told else [])
+
+    def test_says_whether_the_breaker_stopped_it_and_why_the_last_one_failed(self, settings: Settings) -> None:
+        run(settings, "failed", "failed", "failed")
+        watch(settings)
+
+        [body] = bodies(settings)
+        assert "- 2026-03-01 failed: the failed\n" in body
+        assert "No other retraining is started on the same data" in body
+
+    def test_rejections_stop_nothing(self, settings: Settings) -> None:
+        run(settings, "rejected", "rejected", "rejected")
+        watch(settings)
+
+        assert "The next retraining is due with enough new labels." in bodies(settings)[0]
+
+    def test_is_over_with_the_next_version(self, settings: Settings) -> None:
+        run(settings, "failed", "failed", "failed")
+        watch(settings)
+        run(settings, "promoted")
+        watch(settings, 1)
+
+        assert incidents(settings) == [("retraining_failing", "ticket", "resolved")]
+
+
+class TestARetrainingForADegradation:
+    @pytest.fixture
+    def incident(self, settings: Settings) -> int:
+        with own_database(settings) as connection:
+            found = open_incident(
+                connection,
+                kind=DEGRADED,
+                severity="page",
+                title="predictions degraded",
+                model_version=None,
+                figures={},
+                as_of=END,
+                now=NOW,
+            )
+            connection.commit()
+        assert found is not None
+        return found
+
+    def test_that_was_rejected_asks_for_a_person_once(self, settings: Settings, incident: int) -> None:
+        run(settings, "rejected", incident=incident)
+        for night in range(3):
+            watch(settings, night)
+
+        [body] = bodies(settings)
+        assert "brought no better one" in body
+        assert "was rejected: the rejected" in body
+
+    def test_that_was_promoted_asks_for_nobody(self, settings: Settings, incident: int) -> None:
+        run(settings, "promoted", incident=incident)
+        watch(settings)
+
+        assert bodies(settings) == []
+
+    def test_that_failed_is_tried_again_before_a_person_is_asked(self, settings: Settings, incident: int) -> None:
+        run(settings, "failed", incident=incident)
+        watch(settings)
+        assert bodies(settings) == []
+
+        run(settings, "failed", "failed", incident=incident)
+        watch(settings, 1)
+        assert any("The candidate failed" in body for body in bodies(settings))
