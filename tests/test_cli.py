@@ -89,7 +89,7 @@ class TestHelp:
             *("db upgrade", "load", "simulate", "night", "observe", "monitor", "retrain", "score", "tune", "report"),
             *("doctor", "maintain", "explain"),
             *("versions list", "versions show", "versions verify", "versions report", "versions promote"),
-            *("alerts list", "alerts test", "alerts resolve"),
+            *("alerts list", "alerts test", "alerts resolve", "alerts deliver", "alerts deliveries", "alerts retry"),
         }
 
     @pytest.mark.parametrize("path", [" ".join(path) for path, _ in all_commands() if path[:1] != ("dev",)])
@@ -140,7 +140,7 @@ class TestMistakes:
         [
             *("db upgrade", "load .", "simulate", "night", "observe", "monitor", "retrain", "score", "report"),
             *("maintain", "tune", "explain", "doctor", "versions list", "versions verify", "versions report"),
-            *("alerts list", "alerts test"),
+            *("alerts list", "alerts test", "alerts deliver", "alerts deliveries", "alerts retry 1"),
         ],
     )
     def test_without_settings_the_missing_one_is_named(self, run: Run, arguments: str) -> None:

@@ -39,9 +39,12 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def address_secrets(address: str) -> Iterator[str]:
-    """The parts of a receiver's address that nobody may read: its password, and what may be a token."""
+    """The parts of a receiver's address that nobody may read: its password, and what may be a token.
+
+    Not hosts, nor channels that are written as such (``/#channel``): messages may name them.
+    """
     yield from _password(address)
-    for part in re.split(r"[/?&=:@#,]", address):
+    for part in re.split(r"[/?&=:@,]", re.sub(r"/#[^/?&]*", "", address)):
         if len(part) >= _SECRET_LENGTH and not _HOST.fullmatch(part):
             yield from _spellings(part)
 
