@@ -97,6 +97,11 @@ def read_topics(
     return _read_ids(connection, schema, "topics", columns, vocabularies, ids, {"subject_key": _SUBJECT_KEY})
 
 
+def read_sessions_by_id(connection: Connection, schema: str, vocabularies: Vocabularies, ids: Ids) -> Frame:
+    """The sessions with these ids (ascending), as far as they exist, as ``read_sessions`` gives them."""
+    return _read_ids(connection, schema, "study_sessions", SESSION_FEATURES, vocabularies, ids)
+
+
 def read_session_keys(connection: Connection, schema: str, ids: Ids) -> Frame:
     """id, student_id and topic_id of the sessions with these ids (ascending), as far as they exist, ordered by id."""
     return _read_ids(connection, schema, "study_sessions", SESSION_KEYS, {}, ids)
@@ -166,21 +171,29 @@ def read_sessions(
     return _read(connection, schema, "study_sessions", columns, vocabularies, sql.SQL(" AND ").join(conditions))
 
 
-def read_vocabularies(connection: Connection, schema: str) -> dict[str, tuple[str, ...]]:
-    """The levels of every category, most frequent first, at most MAXIMUM_LEVELS each."""
+def read_vocabularies(
+    connection: Connection, schema: str, *, ids: Mapping[str, Ids] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The levels of every category, most frequent first, at most MAXIMUM_LEVELS each.
+
+    ``ids`` by table: only the levels of the categories of these tables, and of these rows.
+    """
     tables = {"students": STUDENTS, "topics": TOPIC_COLUMNS, "study_sessions": SESSION_FEATURES}
     found: dict[str, tuple[str, ...]] = {}
-    for table, columns in tables.items():
-        for column in columns:
+    for table in tables if ids is None else ids:
+        where: sql.Composable = sql.SQL("true")
+        if ids is not None:
+            where = sql.SQL("id = ANY({}::bigint[])").format(_array(ids[table]))
+        for column in tables[table]:
             if column.kind == "category":
-                found[column.name] = _levels(connection, schema, table, column.name)
+                found[column.name] = _levels(connection, schema, table, column.name, where)
     return found
 
 
-def _levels(connection: Connection, schema: str, table: str, name: str) -> tuple[str, ...]:
+def _levels(connection: Connection, schema: str, table: str, name: str, where: sql.Composable) -> tuple[str, ...]:
     query = sql.SQL(
-        "SELECT {0}::text FROM {1} WHERE {0}::text <> '' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {2}"
-    ).format(sql.Identifier(name), sql.Identifier(schema, table), sql.Literal(MAXIMUM_LEVELS))
+        "SELECT {0}::text FROM {1} WHERE {0}::text <> '' AND {3} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {2}"
+    ).format(sql.Identifier(name), sql.Identifier(schema, table), sql.Literal(MAXIMUM_LEVELS), where)
     with connection.cursor() as cursor:
         cursor.execute(query)
         return tuple(level for (level,) in cursor.fetchall())

@@ -259,16 +259,25 @@ def _errors_by_length(predicted: Floats, actual: Floats) -> ErrorsByLength:
     return ErrorsByLength(*(tuple(each.tolist()) for each in (edges, rows, lengths, errors)))
 
 
+def expected_errors(reference: Reference, predicted: Floats) -> Floats | None:
+    """The error, hours, that each of the predictions [n], hours, has on average by its length; None without any.
+
+    Each tenth of predicted length had a relative error (MAE over mean prediction) on rows that the version did not
+    learn from: a prediction's expected error is that of its tenth.
+    """
+    errors = reference.errors
+    if not errors.rows:
+        return None
+    relative = np.array(errors.error) / np.array(errors.predicted)
+    expected: Floats = relative[np.searchsorted(errors.edges, predicted, side="left")] * predicted
+    return expected
+
+
 def estimated_mae(reference: Reference, predicted: Floats) -> float | None:
     """An *estimate* of the MAE, hours, of predictions [n] in hours whose labels have not arrived; None without any.
 
-    Each tenth of predicted length had a relative error (MAE over mean prediction) on rows the version did not learn
-    from; the estimate gives each prediction the one of its tenth. So it knows only changes in *what* is predicted, such
-    as more long sessions, not in *how well*: a model that has become wrong looks as good as ever.
+    It is the mean of ``expected_errors``. So it knows only changes in *what* is predicted, such as more long sessions,
+    not in *how well*: a model that has become wrong looks as good as ever.
     """
-    errors = reference.errors
-    predicted = predicted[np.isfinite(predicted)]
-    if len(predicted) == 0 or not errors.rows:
-        return None
-    relative = np.array(errors.error) / np.array(errors.predicted)
-    return float((relative[np.searchsorted(errors.edges, predicted, side="left")] * predicted).mean())
+    expected = expected_errors(reference, predicted[np.isfinite(predicted)])
+    return None if expected is None or len(expected) == 0 else float(expected.mean())

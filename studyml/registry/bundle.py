@@ -12,6 +12,7 @@ from studyml.errors import ArtifactError
 MANIFEST = "manifest.json"
 BUILDING = ".building"
 _BLOCK = 1 << 20
+_CURE = "restore the folder from a backup or make another version champion (runbook: Damaged artifact)"
 
 
 def new_build(root: Path, version: str) -> Path:
@@ -95,30 +96,47 @@ def publish(root: Path, version: str) -> tuple[Path, str]:
 
 def verify(folder: Path, manifest_sha256: str) -> None:
     """Raise ArtifactError unless the folder holds exactly the files of the manifest whose hash the registry knows."""
-    version, cure = (
-        folder.name,
-        "restore the folder from a backup or make another version champion (runbook: Damaged artifact)",
-    )
     try:
-        _verify(folder, manifest_sha256, cure)
+        _verify(folder, manifest_sha256)
     except OSError as error:
-        raise ArtifactError(f"version {version} cannot be read ({error.strerror}): {cure}.") from None
+        raise ArtifactError(f"version {folder.name} cannot be read ({error.strerror}): {_CURE}.") from None
 
 
-def _verify(folder: Path, manifest_sha256: str, cure: str) -> None:
+def load_verified_json(folder: Path, manifest_sha256: str, name: str) -> Any:
+    """One JSON document of a published version, verified without reading the other files; None where it has no such.
+
+    Raises ArtifactError where the manifest or this file is not the one that was published.
+    """
+    try:
+        entry = _manifest(folder, manifest_sha256).get(name)
+        if entry is None:
+            return None
+        if not (folder / name).is_file() or _entry(folder / name) != entry:
+            raise ArtifactError(f"{name} of version {folder.name} is damaged: {_CURE}.")
+        return load_json(folder / name)
+    except OSError as error:
+        raise ArtifactError(f"version {folder.name} cannot be read ({error.strerror}): {_CURE}.") from None
+
+
+def _manifest(folder: Path, manifest_sha256: str) -> dict[str, dict[str, Any]]:
     version, manifest = folder.name, folder / MANIFEST
     if not manifest.is_file():
-        raise ArtifactError(f"version {version} has no {MANIFEST} in {folder.parent}: {cure}.")
+        raise ArtifactError(f"version {version} has no {MANIFEST} in {folder.parent}: {_CURE}.")
     if _sha256(manifest) != manifest_sha256:
-        raise ArtifactError(f"the {MANIFEST} of version {version} is not the one that was published: {cure}.")
-    expected: dict[str, dict[str, Any]] = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+        raise ArtifactError(f"the {MANIFEST} of version {version} is not the one that was published: {_CURE}.")
+    files: dict[str, dict[str, Any]] = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    return files
+
+
+def _verify(folder: Path, manifest_sha256: str) -> None:
+    version, expected = folder.name, _manifest(folder, manifest_sha256)
     found = set(_files(folder))
     for name in sorted(found ^ set(expected)):
         word = "has a file that does not belong to it" if name in found else "lacks a file"
-        raise ArtifactError(f"version {version} {word}, {name}: {cure}.")
+        raise ArtifactError(f"version {version} {word}, {name}: {_CURE}.")
     for name, entry in expected.items():
         if _entry(folder / name) != entry:
-            raise ArtifactError(f"{name} of version {version} is damaged: {cure}.")
+            raise ArtifactError(f"{name} of version {version} is damaged: {_CURE}.")
 
 
 def load_json(path: Path) -> Any:

@@ -35,6 +35,7 @@ from studyml.settings import Settings
 from studyml.steps.evaluation_report import CURVES, OUT_OF_FOLD, without_gaps
 from studyml.steps.fit_portfolio import Entry, fit_portfolio
 from studyml.steps.fit_recipe import Fitted, fit_recipe, limited, predict_hours
+from studyml.steps.reference import write_reference
 from studyml.steps.training_data import LABEL, snapshot_columns
 
 #: Rows at most that the random split is made of: it is a figure for people, and would cost a second training.
@@ -167,6 +168,7 @@ def _write_files(folder: Path, fitting: Frame, fitted: Fitted, holdout: Holdout)
     write_holdout(folder / FILE, holdout)
     write_holdout(folder / OUT_OF_FOLD, _out_of_fold(fitting, fitted))
     write_json(folder / CURVES, without_gaps(fitted.curves))
+    write_reference(folder, fitting, predicted=fitted.out_of_fold)
     encoder, inputs = fitted.encoder, fitted.encoder.inputs
     output = output_rules(fitted, fitting[LABEL].astype(np.float64), holdout)
     write_json(folder / "features.json", {"features": encoder.to_json(), "output": asdict(output)})

@@ -27,6 +27,7 @@ from studyml.registry.versions import Version, record_training, reserve
 from studyml.scoring.predictor import Output
 from studyml.settings import Settings
 from studyml.steps.evaluation_report import write_evaluation
+from studyml.steps.reference import write_reference
 from studyml.steps.training_data import LABEL, TrainingData, read_training_data
 
 ARCHITECTURE = "naive"
@@ -64,7 +65,9 @@ def build_fallback(
     why = _words(best, errors, len(holdout.actual))
     learned_from = (candidate and candidate.training_rows) or len(holdout.actual)
     metadata = _write(settings, version, run, holdout, best, median, errors, learned_from, why, now)
-    write_evaluation(build_folder(settings.artifact_root, version), frame, metadata)
+    folder = build_folder(settings.artifact_root, version)
+    write_reference(folder, frame, predicted=_hours(frame, best, median))
+    write_evaluation(folder, frame, metadata)
     metrics: dict[str, Any] = {
         "holdout_rows": len(holdout.actual),
         **{f"{name}_mae": value for name, value in errors.items()},
@@ -114,6 +117,13 @@ def _all_rows(data: TrainingData) -> tuple[Holdout, float, Frame]:
     }
     ids, students, dates = (frame[name].astype(np.int64) for name in ("id", "student_id", "session_date"))
     return Holdout(ids, students, dates, hours, predicted), naive.median, frame
+
+
+def _hours(frame: Frame, best: str, median: float) -> NDArray[np.float64]:
+    """What the fallback says of each row [n]."""
+    estimates = frame[ESTIMATE].astype(np.float64)
+    known = np.isfinite(estimates) & (best == "estimate")
+    return np.clip(np.where(known, estimates, median), MINIMUM_HOURS, MAXIMUM_HOURS)
 
 
 def _words(best: str, errors: dict[str, float], rows: int) -> str:

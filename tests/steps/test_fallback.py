@@ -143,6 +143,7 @@ def test_a_fallback_is_an_artifact_like_any_other(simulated: Settings) -> None:
         "model.onnx",
         "features.json",
         "holdout.csv",
+        "reference.json",
         "metadata.json",
         "model_card.md",
         "manifest.json",

@@ -64,6 +64,7 @@ def test_a_version_has_every_file_of_the_design_and_says_what_it_is(lived: Setti
         "encoders.joblib",
         "metadata.json",
         "holdout.csv",
+        "reference.json",
         "out_of_fold.csv",
         "learning_curves.json",
         "evaluation.json",

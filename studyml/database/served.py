@@ -1,0 +1,61 @@
+"""What was predicted for given sessions, and what came of the predictions that were served."""
+
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from studyml.database.binary import copy_out
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def newest_predictions(connection: Connection, *, as_of: datetime, version: str, ids: Integers) -> Floats:
+    """Hours [n] that the newest complete night up to ``as_of`` served for these sessions; NaN where it did not.
+
+    Of one version: where another one served that night, there is none.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT as_of FROM studyml.scoring_runs WHERE status = 'complete' AND as_of <= %s"
+            " ORDER BY as_of DESC LIMIT 1",
+            (as_of,),
+        )
+        row = cursor.fetchone()
+    hours = np.full(len(ids), np.nan)
+    if row is None or len(ids) == 0:
+        return hours
+    query = sql.SQL(
+        "SELECT place, predicted_hours FROM unnest({}::bigint[]) WITH ORDINALITY AS wanted (session_id, place)"
+        " JOIN studyml.predictions p USING (session_id) WHERE p.as_of = {} AND p.served AND p.model_version = {}"
+    ).format(sql.Literal("{" + ",".join(map(str, ids.tolist())) + "}"), sql.Literal(row[0]), sql.Literal(version))
+    found = copy_out(connection, query, {"place": ">i8", "predicted_hours": ">f8"})
+    hours[found["place"].astype(np.int64) - 1] = found["predicted_hours"]
+    return hours
+
+
+def served_outcomes(
+    connection: Connection, *, version: str | None, after: datetime, as_of: datetime, most: int
+) -> dict[str, NDArray[np.generic]]:
+    """The newest served outcomes [n] of sessions dated in (``after``, ``as_of``], as they counted at ``as_of``.
+
+    session_id ascending, night and observed_at (microseconds), predicted and actual (hours); ``version`` None: of all.
+    """
+    query = sql.SQL(
+        "SELECT session_id, as_of, observed_at, predicted_hours, actual_hours FROM (SELECT * FROM"
+        " studyml.outcome_predictions o WHERE served AND session_date > {after} AND session_date <= {as_of}"
+        " AND observed_at <= {as_of} AND actual_hours IS NOT NULL AND {version} AND NOT EXISTS (SELECT FROM"
+        " studyml.outcomes later WHERE later.session_id = o.session_id AND later.revision > o.revision"
+        " AND later.observed_at <= {as_of}) ORDER BY session_date DESC, session_id LIMIT {most}) AS newest"
+        " ORDER BY session_id"
+    ).format(
+        after=sql.Literal(after),
+        as_of=sql.Literal(as_of),
+        version=sql.SQL("true") if version is None else sql.SQL("model_version = {}").format(sql.Literal(version)),
+        most=sql.Literal(most),
+    )
+    types = dict.fromkeys(("session_id", "night", "observed_at"), ">i8") | dict.fromkeys(("predicted", "actual"), ">f8")
+    return copy_out(connection, query, types)

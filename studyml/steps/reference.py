@@ -1,0 +1,37 @@
+"""The reference of a version, among its files: what later nights are compared with."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studyml.errors import ArtifactError
+from studyml.frame import Frame
+from studyml.monitoring.profile import Reference, build_reference
+from studyml.registry.bundle import load_verified_json, write_json
+from studyml.registry.versions import Version
+from studyml.settings import Settings
+from studyml.steps.training_data import LABEL
+
+FILE = "reference.json"
+
+
+def write_reference(folder: Path, frame: Frame, *, predicted: NDArray[np.float64]) -> None:
+    """Write the reference of the training rows ``frame`` [n] into a build; ``predicted`` [n] hours, honest ones."""
+    reference = build_reference(frame, predicted=predicted, actual=frame[LABEL].astype(np.float64))
+    write_json(folder / FILE, reference.to_json())
+
+
+def read_reference(settings: Settings, version: Version) -> Reference | None:
+    """The reference of a published version, verified; None where the version is older than references.
+
+    Raises ArtifactError where the version's folder is missing or damaged.
+    """
+    folder = settings.artifact_root / version.version
+    if version.manifest_sha256 is None or not folder.is_dir():
+        raise ArtifactError(
+            f"the folder of version {version.version} is missing from {settings.artifact_root}: restore it from a"
+            " backup or check STUDYML_ARTIFACT_ROOT."
+        )
+    stored = load_verified_json(folder, version.manifest_sha256, FILE)
+    return None if stored is None else Reference.from_json(stored)
