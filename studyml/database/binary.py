@@ -5,7 +5,7 @@ checked, since one NULL would shift all that follows (format: PostgreSQL manual,
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,10 @@ from studyml.errors import DatabaseError
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
+#: Rows of one encoded block of ``copy_in``: what is copied stays small beside what is kept.
+_BLOCK_ROWS = 20_000
+
+Columns = Mapping[str, NDArray[np.generic]]
 
 
 def copy_out(connection: Connection, query: sql.Composed, types: Mapping[str, str]) -> dict[str, NDArray[np.generic]]:
@@ -28,6 +32,76 @@ def copy_out(connection: Connection, query: sql.Composed, types: Mapping[str, st
     with connection.cursor() as cursor:
         cursor.copy_expert(sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(query), buffer)
     return decode(buffer.getbuffer(), types)
+
+
+def copy_out_blocks(
+    connection: Connection,
+    query: sql.Composed,
+    types: Mapping[str, str],
+    consume: Callable[[Columns], None],
+    *,
+    rows: int,
+) -> None:
+    """As ``copy_out``, but hand over ``rows`` rows at a time, in their order: memory does not grow with the result."""
+    blocks = _Blocks(types, consume, rows)
+    with connection.cursor() as cursor:
+        cursor.copy_expert(sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(query), blocks)
+    blocks.finish()
+
+
+class _Blocks(io.RawIOBase):
+    """Collects a binary COPY stream and decodes it piece by piece."""
+
+    def __init__(self, types: Mapping[str, str], consume: Callable[[Columns], None], rows: int) -> None:
+        super().__init__()
+        self._types, self._consume = types, consume
+        self._size = _layout(types).itemsize * rows
+        self._buffer = io.BytesIO()
+        self._begun = False
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._buffer.write(data)
+        if self._buffer.tell() >= len(SIGNATURE) + self._size + len(TRAILER):
+            raw = self._buffer.getvalue()
+            end = self._size + (0 if self._begun else len(SIGNATURE))
+            self._hand_over(raw[:end])
+            self._buffer = io.BytesIO()
+            self._buffer.write(raw[end:])
+        return len(data)
+
+    def finish(self) -> None:
+        """Decode what is left."""
+        raw = self._buffer.getvalue()
+        if not raw.endswith(TRAILER):
+            raise DatabaseError("the source's rows ended in the middle of one: run this again.")
+        if len(raw) > len(TRAILER) + (0 if self._begun else len(SIGNATURE)):
+            self._hand_over(raw[: -len(TRAILER)])
+
+    def _hand_over(self, raw: bytes) -> None:
+        framed = (SIGNATURE if self._begun else b"") + raw + TRAILER
+        self._begun = True
+        self._consume(decode(memoryview(framed), self._types))
+
+
+def copy_in(connection: Connection, table: str, columns: "Mapping[str, NDArray[np.generic] | None]", rows: int) -> None:
+    """Append ``rows`` rows to a table of the schema studyml through COPY; a column that is None is NULL in each."""
+    if rows == 0:
+        return
+
+    def block(at: int) -> bytes:
+        cut = {name: None if each is None else each[at : at + _BLOCK_ROWS] for name, each in columns.items()}
+        return encode(cut, min(_BLOCK_ROWS, rows - at))
+
+    query = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+        sql.Identifier("studyml", table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with connection.cursor() as cursor:
+        cursor.copy_expert(query, CopyStream(map(block, range(0, rows, _BLOCK_ROWS))), size=1 << 18)
+
+
+def array_literal(values: NDArray[np.generic]) -> "sql.Literal[str]":
+    """Numbers as the text of a PostgreSQL array; cast it where it is used."""
+    return sql.Literal("{" + ",".join(map(repr, values.tolist())) + "}")
 
 
 def decode(raw: memoryview, types: Mapping[str, str]) -> dict[str, NDArray[np.generic]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from studyml.database.binary import CopyStream, copy_out, encode
+from studyml.database.binary import array_literal, copy_in, copy_out
 from studyml.frame import to_datetime, to_microseconds
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ _OBSERVATION = (
     | dict.fromkeys(_INPUTS, ">f8")
     | dict.fromkeys(_POSITIONS, ">i8")
 )
-#: Rows of one encoded block or one UPDATE: what is copied stays small beside what is kept.
+#: Rows of one UPDATE.
 _BLOCK_ROWS = 20_000
 
 
@@ -86,7 +86,7 @@ def read_newest_revisions(connection: Connection, session_ids: Integers) -> Colu
     query = sql.SQL(
         "SELECT DISTINCT ON (session_id) {} FROM unnest({}::bigint[]) AS wanted (session_id)"
         " JOIN studyml.history_observations USING (session_id) ORDER BY session_id, revision DESC"
-    ).format(_selected(_OBSERVATION), _array(session_ids))
+    ).format(_selected(_OBSERVATION), array_literal(session_ids))
     return copy_out(connection, query, _OBSERVATION)
 
 
@@ -114,8 +114,8 @@ def read_states(connection: Connection, kind: str, first: Integers, second: Inte
         " place) JOIN studyml.history_states s USING (first_key, second_key) WHERE kind = {}"
     ).format(
         sql.SQL(", ").join(map(sql.Identifier, ("as_of", *STATE_COLUMNS))),
-        _array(first),
-        _array(second),
+        array_literal(first),
+        array_literal(second),
         sql.Literal(KINDS.index(kind)),
     )
     found = copy_out(connection, query, {"place": ">i8", "as_of": ">i8"} | dict.fromkeys(STATE_COLUMNS, ">f8"))
@@ -137,7 +137,7 @@ def read_last_observations(
         " row_number() OVER (ORDER BY as_of DESC, outcome_id DESC) AS number"
         " FROM studyml.history_observations o WHERE o.student_id = wanted.student_id AND o.as_of <= {}"
         " AND o.ratio <> 'NaN' ORDER BY as_of DESC, outcome_id DESC LIMIT {}) AS newest"
-    ).format(_array(students), sql.Literal(as_of), sql.Literal(length))
+    ).format(array_literal(students), sql.Literal(as_of), sql.Literal(length))
     found = copy_out(connection, query, {"place": ">i8", "number": ">i8", "ratio": ">f8", "expected": ">f8"})
     ratio = np.full((len(students), length), np.nan)
     residual = ratio.copy()
@@ -151,7 +151,7 @@ def write_observations(connection: Connection, columns: Columns) -> None:
     """Append observations: the columns of the table."""
     narrow = {"revision", *_POSITIONS}
     typed = {name: columns[name].astype(np.int32) if name in narrow else columns[name] for name in _OBSERVATION}
-    _copy_in(connection, "history_observations", typed)
+    copy_in(connection, "history_observations", typed, len(typed["session_id"]))
 
 
 def write_states(
@@ -166,7 +166,8 @@ def write_states(
     values = {name: state[:, column] for column, name in enumerate(STATE_COLUMNS)}
     number = np.full(len(night), KINDS.index(kind), np.int16)
     columns: Columns = {"kind": number, "first_key": keys[0], "second_key": keys[1], "as_of": night, **values}
-    _copy_in(connection, "history_states", {name: column[~stored] for name, column in columns.items()})
+    added = {name: column[~stored] for name, column in columns.items()}
+    copy_in(connection, "history_states", added, int((~stored).sum()))
     replaced = np.flatnonzero(stored)
     for at in range(0, len(replaced), _BLOCK_ROWS):
         rows = replaced[at : at + _BLOCK_ROWS]
@@ -180,7 +181,7 @@ def _replace_states(connection: Connection, columns: Columns) -> None:
     moments = sql.Literal([to_datetime(night) for night in nights.tolist()])
     values["night"] = at + 1
     arrays = [
-        sql.SQL("{}::{}").format(_array(column), sql.SQL(types.get(name, "double precision[]")))
+        sql.SQL("{}::{}").format(array_literal(column), sql.SQL(types.get(name, "double precision[]")))
         for name, column in values.items()
     ]
     names = sql.SQL(", ").join(map(sql.Identifier, values))
@@ -206,28 +207,9 @@ def write_progress(connection: Connection, nights: list[Progress]) -> None:
             )
 
 
-def _copy_in(connection: Connection, table: str, columns: Columns) -> None:
-    rows = len(next(iter(columns.values())))
-    if rows == 0:
-        return
-    blocks = (
-        encode({name: column[at : at + _BLOCK_ROWS] for name, column in columns.items()}, min(_BLOCK_ROWS, rows - at))
-        for at in range(0, rows, _BLOCK_ROWS)
-    )
-    query = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-        sql.Identifier("studyml", table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with connection.cursor() as cursor:
-        cursor.copy_expert(query, CopyStream(blocks), size=1 << 18)
-
-
 def _selected(types: Mapping[str, str]) -> sql.Composed:
     integers = {"revision", *_POSITIONS}
     return sql.SQL(", ").join(
         sql.SQL("{}::bigint").format(sql.Identifier(name)) if name in integers else sql.Identifier(name)
         for name in types
     )
-
-
-def _array(values: NDArray[np.generic]) -> "sql.Literal[str]":
-    return sql.Literal("{" + ",".join(map(repr, values.tolist())) + "}")

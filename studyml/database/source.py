@@ -7,7 +7,7 @@ naive times are read in the connection's time zone. Name and email are never sel
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from studyml.contract import EARLIEST, LATEST, STUDENTS, STUDY_SESSIONS, TOPICS, Column
-from studyml.database.binary import copy_out
+from studyml.database.binary import array_literal, copy_out
 from studyml.database.connection import connect
 from studyml.errors import DatabaseError, SourceError
 from studyml.frame import MISSING, NULL_INTEGER, UNSEEN, Frame
@@ -121,32 +121,13 @@ def _read_ids(
         whole: sql.Composable = sql.SQL("true")
         if ids is not None:
             whole = sql.SQL("id BETWEEN {} AND {}").format(sql.Literal(int(ids[0])), sql.Literal(int(ids[-1])))
-        found = _read(connection, schema, table, columns, vocabularies, whole, extra)
+        found = read_rows(connection, schema, table, columns, vocabularies, whole, extra)
         return found if ids is None else found.take(np.isin(found["id"], ids))
     chunks = [ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE)] or [ids]
-    wanted = [sql.SQL("id = ANY({}::bigint[])").format(_array(chunk)) for chunk in chunks]
-    parts = [_read(connection, schema, table, columns, vocabularies, where, extra) for where in wanted]
+    wanted = [sql.SQL("id = ANY({}::bigint[])").format(array_literal(chunk)) for chunk in chunks]
+    parts = [read_rows(connection, schema, table, columns, vocabularies, where, extra) for where in wanted]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0].columns}
     return Frame(joined, parts[0].vocabularies)
-
-
-def _array(values: NDArray[np.int64]) -> "sql.Literal[str]":
-    return sql.Literal("{" + ",".join(map(str, values.tolist())) + "}")
-
-
-def read_labels(
-    connection: Connection, schema: str, *, through: datetime, impossible_after: datetime | None = None
-) -> Frame:
-    """id, session_date and actual_duration (hours, NaN while unknown) of sessions dated up to ``through``.
-
-    Also of those without a usable date (NULL_INTEGER here), and those that have a label though they are dated
-    after ``impossible_after``, so that such labels are refused and not overlooked.
-    """
-    where = sql.SQL(
-        "session_date IS NULL OR session_date::timestamptz <= {}"
-        " OR (actual_duration IS NOT NULL AND session_date::timestamptz > {}::timestamptz)"
-    ).format(sql.Literal(through), sql.Literal(impossible_after))
-    return _read(connection, schema, "study_sessions", SESSION_LABELS, {}, where)
 
 
 def read_sessions(
@@ -168,7 +149,7 @@ def read_sessions(
         conditions.append(sql.SQL("session_date::timestamptz > {}").format(sql.Literal(after)))
     if ids is not None:
         conditions.append(sql.SQL("id BETWEEN {} AND {}").format(sql.Literal(ids[0]), sql.Literal(ids[1])))
-    return _read(connection, schema, "study_sessions", columns, vocabularies, sql.SQL(" AND ").join(conditions))
+    return read_rows(connection, schema, "study_sessions", columns, vocabularies, sql.SQL(" AND ").join(conditions))
 
 
 def read_vocabularies(
@@ -214,6 +195,26 @@ def count_dated(connection: Connection, schema: str, *, after: datetime, through
         return int((cursor.fetchone() or (0,))[0])
 
 
+def count_dated_by_night(
+    connection: Connection, schema: str, *, nights: Sequence[datetime], after: datetime, through: datetime
+) -> list[int]:
+    """Sessions dated in (``after``, ``through``], by the newest of the ``nights`` (ascending) before each.
+
+    [k + 1] for k nights: first those before the first night, then those that each night stood for.
+    """
+    # width_bucket counts the thresholds up to a date; a night stands for what is dated after it.
+    query = sql.SQL(
+        "SELECT width_bucket(session_date::timestamptz, %s::timestamptz[]), count(*) FROM {}"
+        " WHERE session_date::timestamptz > %s AND session_date::timestamptz <= %s GROUP BY 1"
+    ).format(sql.Identifier(schema, "study_sessions"))
+    counts = [0] * (len(nights) + 1)
+    with connection.cursor() as cursor:
+        cursor.execute(query, ([night + timedelta(microseconds=1) for night in nights], after, through))
+        for bucket, count in cursor.fetchall():
+            counts[bucket] = count
+    return counts
+
+
 def require_source(connection: Connection, schema: str) -> None:
     """Raise SourceError unless the three tables exist."""
     with connection.cursor() as cursor:
@@ -226,7 +227,7 @@ def require_source(connection: Connection, schema: str) -> None:
                 )
 
 
-def _read(
+def read_rows(
     connection: Connection,
     schema: str,
     table: str,
@@ -235,14 +236,43 @@ def _read(
     where: sql.Composable | None = None,
     extra: Mapping[str, sql.Composable] | None = None,
 ) -> Frame:
+    """The rows of a table that fulfil a condition, cast to the data contract, ordered by id.
+
+    Raises SourceError where the table is not as the contract needs it.
+    """
     extra = extra or {}
-    expressions = [*(_expression(column, vocabularies) for column in columns), *extra.values()]
-    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY id").format(
-        sql.SQL(", ").join(expressions), sql.Identifier(schema, table), where or sql.SQL("true")
+    query = select_rows(schema, table, columns, vocabularies, where or sql.SQL("true"), tuple(extra.values()))
+    with as_contract(schema, table):
+        arrays = copy_out(connection, query, column_types(columns) | dict.fromkeys(extra, ">i8"))
+    kept = {column.name: vocabularies[column.name] for column in columns if column.kind == "category"}
+    return Frame(arrays, kept)
+
+
+def column_types(columns: Sequence[Column]) -> dict[str, str]:
+    """How each of these columns arrives through binary COPY."""
+    return {column.name: _TYPES[column.kind] for column in columns}
+
+
+def select_rows(
+    schema: str,
+    table: str,
+    columns: Sequence[Column],
+    vocabularies: Vocabularies,
+    where: sql.Composable,
+    extra: Sequence[sql.Composable] = (),
+) -> sql.Composed:
+    """What selects these columns, then the extra expressions, ordered by id."""
+    expressions = [*(_expression(column, vocabularies) for column in columns), *extra]
+    return sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY id").format(
+        sql.SQL(", ").join(expressions), sql.Identifier(schema, table), where
     )
+
+
+@contextmanager
+def as_contract(schema: str, table: str) -> Iterator[None]:
+    """Raise SourceError where a statement fails because the table is not as the data contract says."""
     try:
-        types = {column.name: _TYPES[column.kind] for column in columns} | dict.fromkeys(extra, ">i8")
-        arrays = copy_out(connection, query, types)
+        yield
     except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):
             raise
@@ -251,8 +281,6 @@ def _read(
             f"the source table {schema}.{table} is not as the data contract needs it ({words}): correct it, or give"
             " studyml a view that is."
         ) from error
-    kept = {column.name: vocabularies[column.name] for column in columns if column.kind == "category"}
-    return Frame(arrays, kept)
 
 
 def _expression(column: Column, vocabularies: Vocabularies) -> sql.Composable:

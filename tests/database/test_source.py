@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from studyml.contract import LATEST
-from studyml.database import source
+from studyml.database import labels, source
 from studyml.database.connection import Connection
 from studyml.errors import DatabaseError, SourceError, StudymlError
-from studyml.frame import MISSING, NULL_INTEGER, UNSEEN, to_datetime, to_microseconds
+from studyml.frame import MISSING, NULL_INTEGER, UNSEEN, Frame, to_datetime, to_microseconds
 from tests.logs import ask
 
 FAST = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -56,6 +56,13 @@ def insert_sessions(url: str, rows: list[tuple[int, int | None, object, str | No
 
 def read(url: str, work, timezone: str = "UTC"):
     return source.read_consistently(url, timezone, 60, work)
+
+
+def read_labels(connection: Connection) -> Frame:
+    """Every label up to SOON."""
+    blocks: list[Frame] = []
+    labels.read_all_labels(connection, "app", blocks.append, through=SOON, impossible_after=LATEST, rows=2)
+    return Frame({name: np.concatenate([each[name] for each in blocks]) for name in blocks[0].columns}, {})
 
 
 def sessions(url: str, timezone: str = "UTC", **arguments):
@@ -142,7 +149,7 @@ class TestWhatMayBeInTheRows:
             " FROM unnest(%s::float8[]) WITH ORDINALITY AS t (x, n)",
             values,
         )
-        found = read(app, lambda c: source.read_labels(c, "app", through=SOON))
+        found = read(app, read_labels)
         expected = [np.nan if value is None else np.inf if value != value else value for value in values]
         np.testing.assert_array_equal(found["actual_duration"], np.array(expected))
 
@@ -150,7 +157,7 @@ class TestWhatMayBeInTheRows:
         times = ("-infinity", "0044-03-15 BC", "1899-12-31", "1900-01-01")
         insert_sessions(app, [(number, None, time, None) for number, time in enumerate(times)])
         insert_sessions(app, [(8, None, "infinity", None), (9, None, None, None)])
-        found = read(app, lambda c: source.read_labels(c, "app", through=SOON))
+        found = read(app, read_labels)
         assert found["id"].tolist() == [0, 1, 2, 3, 9]
         assert [date == NULL_INTEGER for date in found["session_date"]] == [True, True, True, False, True]
         assert sessions(app, through=LATEST, after=SOON)["id"].tolist() == []
@@ -193,12 +200,12 @@ def test_the_apps_own_column_types_do_not_matter(shared_url: str, types: dict[st
     known = read(shared_url, lambda c: source.read_vocabularies(c, "app"), "Asia/Seoul")
     students = read(shared_url, lambda c: source.read_students(c, "app", known), "Asia/Seoul")
     topics = read(shared_url, lambda c: source.read_topics(c, "app", known), "Asia/Seoul")
-    labels = read(shared_url, lambda c: source.read_labels(c, "app", through=SOON), "Asia/Seoul")
+    labelled = read(shared_url, read_labels, "Asia/Seoul")
     found = sessions(shared_url, "Asia/Seoul", known=known)
     assert (students["id"][0], students["age"][0], students["avg_focus_duration"][0]) == (3, 20, 45.5)
     assert (topics["estimated_base_time"][0], topics["difficulty_level"][0]) == (2.5, 7)
     assert (found["student_id"][0], found["topic_id"][0], found["energy_level"][0]) == (3, 4, 4)
-    assert labels["actual_duration"].tolist() == [1.25]
+    assert labelled["actual_duration"].tolist() == [1.25]
     assert [known[name][0] for name in ("environment", "subject")] == ["home", "Mathematics"]
     assert found["environment"].tolist() == [0]
     # The server of the insertion speaks UTC; only a time without a zone is Seoul's.

@@ -10,8 +10,7 @@ COMMENT ON TABLE studyml.observations IS 'The nights that compared the source wi
 COMMENT ON COLUMN studyml.observations.seen_through IS 'The highest session id that the source had then.';
 
 CREATE TABLE studyml.unlabelled_sessions (
-    session_id bigint PRIMARY KEY,
-    session_date timestamptz
+    session_id bigint PRIMARY KEY
 );
 COMMENT ON TABLE studyml.unlabelled_sessions IS 'Sessions whose date was reached without an outcome: their labels may still arrive.';
 
