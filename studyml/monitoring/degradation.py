@@ -4,36 +4,48 @@ The guide's rule compares the MAE of 30 days with a fixed number of hours. Few o
 exceed it by chance. This rule compares the mean *relative* error |actual - predicted| / predicted of one version with
 the one that it had out of fold, and asks for a difference that chance does not explain:
 
-    mean / expected mean > max(1.2, 1 + z CV sqrt(1/n + 1/rows))
+    mean / expected mean > max(1.2, 1 + CV (z sqrt(D (1/n + 1/rows)) + (z^2 - 1)/6 skewness D/n))
 
-CV is the coefficient of variation of the relative error out of fold; 1/rows is there because the expected mean is an
-estimate as well. What was measured of it: docs/decisions/0005-confirmed-degradation.md and ``make bench-alerts``.
+- CV is the coefficient of variation of the relative error out of fold, ``rows`` how many there were: the expected mean
+  is an estimate as well.
+- D is the design effect. Sessions of one student are alike, so n of them say less than n of strangers. It is the
+  cluster-robust variance of the mean over that of independent rows (Liang and Zeger, Biometrika 1986), at least 1.
+- The second term is the first of Cornish and Fisher's expansion (1938): means of few skewed values exceed the normal
+  quantile far too often.
+- Each relative error counts up to a cap, so that one session of a very short prediction decides nothing.
+
+It is asked every night of several windows, since a large change shows in few days where there are many outcomes. What
+was measured, also of simpler rules: docs/decisions/0005-confirmed-degradation.md and ``make bench-alerts``.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 #: Fewer out-of-fold rows say too little of the error to expect.
 MINIMUM_ROWS = 30
 #: The guide's ratio: less than 20 % worse is never confirmed, however many outcomes show it.
 MINIMUM_RATIO = 1.2
-#: Relative errors count up to this quantile of the out-of-fold ones: a few very short predictions decide nothing.
-CAP_QUANTILE = 0.98
+#: Twice this quantile of the out-of-fold errors is the cap: above what a change of half as much again makes of most.
+_CAP_QUANTILE, _CAP_FACTOR = 0.95, 2.0
+#: A spread so small beside the mean is equal errors but for rounding.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class ExpectedError:
-    """The relative error that a version had on ``rows`` rows which it had not seen, each at most ``cap``."""
+    """The relative error that a version had on ``rows`` rows which it had not seen, each error at most ``cap``."""
 
     mean: float
     coefficient_of_variation: float
+    skewness: float
+    design_effect: float
     rows: int
     cap: float
 
@@ -45,29 +57,29 @@ class ExpectedError:
     def from_json(cls, stored: Mapping[str, Any] | None) -> "ExpectedError | None":
         """The inverse of ``to_json``; None for a version that was published without it.
 
-        >>> ExpectedError.from_json(ExpectedError(0.25, 0.8, 480, 1.1).to_json())
-        ExpectedError(mean=0.25, coefficient_of_variation=0.8, rows=480, cap=1.1)
+        >>> ExpectedError.from_json(ExpectedError(0.25, 0.8, 1.0, 1.2, 480, 1.1).to_json())
+        ExpectedError(mean=0.25, coefficient_of_variation=0.8, skewness=1.0, design_effect=1.2, rows=480, cap=1.1)
         >>> ExpectedError.from_json({"mae": 0.99}) is None
         True
         """
-        names = ("mean", "coefficient_of_variation", "rows", "cap")
-        if not stored or any(stored.get(name) is None for name in names):
+        found = [stored[each.name] for each in fields(cls) if stored and stored.get(each.name) is not None]
+        if len(found) < len(fields(cls)):
             return None
-        mean, variation, rows, cap = (stored[name] for name in names)
-        return cls(float(mean), float(variation), int(rows), float(cap))
+        mean, variation, skewness, design_effect, rows, cap = map(float, found)
+        return cls(mean, variation, skewness, design_effect, int(rows), cap)
 
 
 @dataclass(frozen=True)
 class Window:
-    """Outcomes of the last ``days``, at least ``minimum_outcomes``, must exceed ``z`` standard errors."""
+    """Outcomes of the last ``days``, at least ``minimum_outcomes``, must be ``z`` standard errors off."""
 
     days: int
     minimum_outcomes: int
     z: float
 
 
-#: The longest first. A short window sees a large change soon where there are many outcomes.
-RULES = (Window(30, 10, 3.5), Window(7, 100, 4.0))
+#: The longest first.
+RULES = tuple(Window(days, 10, 3.6) for days in (30, 14, 7, 3))
 
 
 @dataclass(frozen=True)
@@ -81,36 +93,61 @@ class Evidence:
     confirmed: bool
 
 
-def expected_error(actual: Floats, predicted: Floats) -> ExpectedError | None:
+def expected_error(actual: Floats, predicted: Floats, groups: Integers | None = None) -> ExpectedError | None:
     """The error to expect, from ``actual`` and out-of-fold ``predicted`` hours, [n] each, predictions above 0.
 
-    None with fewer than 30 rows, or where no ratio to it would be a number: errors of 0, or not finite.
+    ``groups`` [n] numbers what belongs together, such as the sessions of a student; without it rows count as
+    independent. None with fewer than 30 rows, or where nothing can be compared with it: almost all errors 0, or one
+    that is no number.
 
     >>> hours = np.linspace(1, 4, 40)
-    >>> expected_error(hours, 1.25 * hours)
-    ExpectedError(mean=0.2, coefficient_of_variation=0.0, rows=40, cap=0.2)
+    >>> round(expected_error(hours, 1.25 * hours).mean, 3)
+    0.2
     >>> expected_error(hours[:29], hours[:29] + 1) is None
     True
     """
     errors = np.abs(actual - predicted) / predicted
     if len(errors) < MINIMUM_ROWS or not np.isfinite(errors).all():
         return None
-    cap = float(np.quantile(errors, CAP_QUANTILE))
+    cap = _CAP_FACTOR * float(np.quantile(errors, _CAP_QUANTILE))
     capped = np.minimum(errors, cap)
-    mean = float(capped.mean())
+    mean, deviation = float(capped.mean()), float(capped.std())
     if mean <= 0:
         return None
-    return ExpectedError(round(mean, 12), round(float(capped.std()) / mean, 12), len(errors), round(cap, 12))
+    off = capped - mean
+    skewness = max(0.0, float((off**3).mean()) / deviation**3) if deviation > _ROUNDING * mean else 0.0
+    design = _design_effect(off, np.arange(len(off)) if groups is None else groups)
+    return ExpectedError(mean, deviation / mean, skewness, design, len(errors), cap)
+
+
+def _design_effect(off: Floats, groups: Integers) -> float:
+    """Variance of the mean of what ``off`` [n] is, groups resampled whole, over that of independent rows; from 1 on."""
+    of_group = np.bincount(np.unique(groups, return_inverse=True)[1].ravel(), off)
+    total = float((off**2).sum())
+    return max(1.0, float((of_group**2).sum()) / total) if total > 0 else 1.0
+
+
+def limit(expected: ExpectedError, window: Window, n: Floats | float) -> Floats:
+    """What the ratio to the expected mean must exceed with ``n`` outcomes, one number or an array of them, above 0.
+
+    >>> limit(ExpectedError(0.25, 0.8, 0.0, 1.0, 400, 1.0), Window(30, 10, 3.5), np.array([100.0, 10_000.0])).round(3)
+    array([1.313, 1.2  ])
+    """
+    share = expected.design_effect / np.asarray(n, np.float64)
+    normal = window.z * np.sqrt(share + expected.design_effect / expected.rows)
+    skewed = (window.z**2 - 1) / 6 * expected.skewness * share
+    return np.maximum(MINIMUM_RATIO, 1 + expected.coefficient_of_variation * (normal + skewed))
 
 
 def weigh(expected: ExpectedError, observed: Mapping[int, tuple[int, float]]) -> Evidence | None:
-    """The evidence of the window that decides; ``observed`` maps days to (n, mean relative error, capped).
+    """The evidence of the window that decides; ``observed`` maps days to (n, mean relative error, each capped).
 
     The longest window that confirms decides, else the longest with enough outcomes; None where none has enough.
 
-    >>> expected = ExpectedError(mean=0.25, coefficient_of_variation=0.8, rows=400, cap=1.0)
-    >>> weigh(expected, {30: (100, 0.35)})
-    Evidence(days=30, n=100, error_ratio=1.4, limit=1.3130495168499706, confirmed=True)
+    >>> expected = ExpectedError(0.25, 0.8, skewness=0.0, design_effect=1.0, rows=400, cap=1.0)
+    >>> found = weigh(expected, {30: (100, 0.35), 7: (30, 0.5)})
+    >>> found.days, found.n, found.error_ratio, round(found.limit, 3), found.confirmed
+    (30, 100, 1.4, 1.322, True)
     >>> weigh(expected, {30: (9, 0.9)}) is None
     True
     """
@@ -123,7 +160,5 @@ def weigh(expected: ExpectedError, observed: Mapping[int, tuple[int, float]]) ->
 
 
 def _weigh(expected: ExpectedError, window: Window, n: int, mean: float) -> Evidence:
-    error = expected.coefficient_of_variation * math.sqrt(1 / n + 1 / expected.rows)
-    limit = max(MINIMUM_RATIO, 1 + window.z * error)
-    ratio = mean / expected.mean
-    return Evidence(window.days, n, ratio, limit, ratio > limit)
+    ratio, exceeded = mean / expected.mean, float(limit(expected, window, n))
+    return Evidence(window.days, n, ratio, exceeded, ratio > exceeded)

@@ -1,0 +1,1 @@
+"""How often alerts ring for nothing, and how soon for something."""

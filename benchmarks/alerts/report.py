@@ -1,0 +1,93 @@
+"""The tables for a terminal or a file, and whether the targets were reached."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, isnan
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.alerts.detectors import OURS
+from benchmarks.alerts.measure import CHANGES, KINDS, Case, Found
+
+Cells = Mapping[Case, Mapping[str, Found]]
+
+MOST_FALSE_ALARMS = 0.1
+#: Days within which half of the changes by half as much again are seen, by labelled sessions a day.
+LATEST, LARGE = {2.0: 20, 20.0: 3}, 0.5
+
+
+@dataclass(frozen=True)
+class Target:
+    """A sentence, whether it holds, and the figures that say so."""
+
+    words: str
+    passed: bool
+    figures: str
+
+
+def print_report(console: Console, cells: Cells) -> bool:
+    """Print everything; False where a target was missed."""
+    for pool, arrivals in dict.fromkeys((case.pool, case.arrivals) for case in cells):
+        of_both = {case: rules for case, rules in cells.items() if (case.pool, case.arrivals) == (pool, arrivals)}
+        console.print(_printed(f"errors of {pool}, {arrivals} arrivals", of_both), "")
+    listed = targets(cells)
+    table = Table("target", "reached", "measured", title="Targets", title_justify="left")
+    for target in listed:
+        table.add_row(target.words, "yes" if target.passed else "NO", target.figures)
+    console.print(table)
+    return all(target.passed for target in listed)
+
+
+def targets(cells: Cells) -> list[Target]:
+    """Each target, for each log and pattern of arrivals that was measured."""
+    listed = []
+    for pool, arrivals in dict.fromkeys((case.pool, case.arrivals) for case in cells):
+        where = f"{pool}, {arrivals}"
+        ours = {case.rate: rules[OURS] for case, rules in cells.items() if f"{case.pool}, {case.arrivals}" == where}
+        listed.append(_rings_for_nothing(where, ours))
+        listed += [_sees_a_large_change(where, rate, days, ours[rate]) for rate, days in LATEST.items() if rate in ours]
+    return listed
+
+
+def _rings_for_nothing(where: str, ours: Mapping[float, Found]) -> Target:
+    words = f"{where}: at most {MOST_FALSE_ALARMS:g} false alarms a year at every rate"
+    figures = ", ".join(f"{found.alarms_a_year:.2f} at {rate:g}" for rate, found in ours.items())
+    return Target(words, max(found.alarms_a_year for found in ours.values()) <= MOST_FALSE_ALARMS, figures)
+
+
+def _sees_a_large_change(where: str, rate: float, days: int, ours: Found) -> Target:
+    delays = {kind: ours.median_delay(kind, LARGE) for kind in KINDS}
+    words = f"{where}: median delay to +{LARGE:.0%} at {rate:g} a day at most {days} days"
+    figures = ", ".join(f"{_days(delay)} where {kind}" for kind, delay in delays.items())
+    return Target(words, all(delay <= days for delay in delays.values()), figures)
+
+
+def _printed(title: str, cells: Cells) -> Table:
+    table = Table(
+        title=title,
+        caption="Median days from a change of the MAE to the alarm, where errors grow / where sessions grow;"
+        " – : no alarm in most years.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for heading in ("labels a day", "rule", "years", "false alarms a year", "years with any"):
+        table.add_column(heading, justify="left" if heading == "rule" else "right")
+    for by in CHANGES:
+        table.add_column(f"+{by:.0%}", justify="right")
+    for case, rules in cells.items():
+        for name, found in rules.items():
+            table.add_row(f"{case.rate:g}", name, *_cells(found), end_section=name == list(rules)[-1])
+    return table
+
+
+def _cells(found: Found) -> Sequence[str]:
+    counts = (str(found.years), f"{found.alarms_a_year:.2f}", f"{found.years_with_alarm / found.years:.0%}")
+    delays = (" / ".join(_days(found.median_delay(kind, by)) for kind in KINDS) for by in CHANGES)
+    return (*counts, *delays)
+
+
+def _days(delay: float) -> str:
+    if isnan(delay):
+        return "?"
+    return f"{delay:.0f}" if isfinite(delay) else "–"
