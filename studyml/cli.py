@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from studyml.cli_backtest import backtest_command
 from studyml.cli_models import explain_command, tune_command
 from studyml.cli_records import alerts_app, versions_app
 from studyml.errors import StudymlError
@@ -33,6 +34,7 @@ app.add_typer(versions_app, name="versions")
 app.add_typer(alerts_app, name="alerts")
 app.command("explain")(explain_command)
 app.command("tune")(tune_command)
+app.command("backtest")(backtest_command)
 
 
 def main() -> None:
