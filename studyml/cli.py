@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from studyml.cli_alerts import alerts_app
+from studyml.cli_backtest import backtest_command
 from studyml.cli_models import explain_command, tune_command
 from studyml.cli_records import versions_app
 from studyml.errors import StudymlError
@@ -34,6 +35,7 @@ app.add_typer(versions_app, name="versions")
 app.add_typer(alerts_app, name="alerts")
 app.command("explain")(explain_command)
 app.command("tune")(tune_command)
+app.command("backtest")(backtest_command)
 
 
 def main() -> None:

@@ -92,6 +92,7 @@ def test_steps_import_folders_and_no_entry_point(path: Path) -> None:
     entry_points = {
         "studyml.cli",
         "studyml.cli_alerts",
+        "studyml.cli_backtest",
         "studyml.cli_models",
         "studyml.cli_records",
         "studyml.terminal",
@@ -102,7 +103,7 @@ def test_steps_import_folders_and_no_entry_point(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [each for each in SOURCES if not area(each)], ids=label)
 def test_the_top_level_imports_no_folder_but_the_commands_their_steps(path: Path) -> None:
-    commands = path.name in ("cli.py", "cli_alerts.py", "cli_models.py", "cli_records.py", "terminal.py")
+    commands = path.name.startswith("cli") or path.name == "terminal.py"
     folders = {f"studyml.{folder}" for folder in FOLDERS - ({"reporting"} if commands else set())}
     if not commands:
         folders |= {"studyml.steps", "studyml.development"}

@@ -164,7 +164,7 @@ def read_vocabularies(
     for table in tables if ids is None else ids:
         where: sql.Composable = sql.SQL("true")
         if ids is not None:
-            where = sql.SQL("id = ANY({}::bigint[])").format(_array(ids[table]))
+            where = sql.SQL("id = ANY({}::bigint[])").format(array_literal(ids[table]))
         for column in tables[table]:
             if column.kind == "category":
                 found[column.name] = _levels(connection, schema, table, column.name, where)

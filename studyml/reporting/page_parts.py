@@ -34,6 +34,7 @@ ul { padding-left: 1.2em; } li { margin: 5px 0; }
 .finding { border-left: 4px solid var(--orange); } .finding.information { border-left-color: var(--blue); }
 figure { margin: 0; } figure svg { display: block; width: 100%; height: auto; max-width: 540px; margin: 0 auto; }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; } figure svg text { fill: var(--ink); }
+figure.broad svg { max-width: none; }
 figcaption { color: var(--muted); font-size: .9rem; margin-top: 6px; }
 .pair .card:last-child:nth-child(odd) { grid-column: 1 / -1; }
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 16px 0; }
@@ -116,10 +117,11 @@ def pair(*cards: Markup) -> Markup:
     return f'<div class="pair">{"".join(each for each in cards if each)}</div>'
 
 
-def picture(svg: Markup, caption: str = "") -> Markup:
-    """A picture with the words below it."""
+def picture(svg: Markup, caption: str = "", *, broad: bool = False) -> Markup:
+    """A picture with the words below it; a broad one takes all the width there is."""
     words = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f"<figure>{svg}{words}</figure>"
+    style = ' class="broad"' if broad else ""
+    return f"<figure{style}>{svg}{words}</figure>"
 
 
 def table(headers: Sequence[str], rows: Sequence[tuple[str, Sequence[Markup]]], styles: Sequence[str] = ()) -> Markup:

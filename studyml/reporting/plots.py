@@ -27,7 +27,8 @@ _PREDICTORS = {
 }
 
 
-def _figure(width: float = 4.6, height: float = 3.4, rows: Sequence[float] = (1,)) -> tuple[Any, Any]:
+def new_figure(width: float = 4.6, height: float = 3.4, rows: Sequence[float] = (1,)) -> tuple[Any, Any]:
+    """A figure of width x height inches, and its panels below each other with the given heights."""
     from matplotlib.figure import Figure
 
     # Without pyplot: no global state, and no window system is looked for.
@@ -44,7 +45,8 @@ def _figure(width: float = 4.6, height: float = 3.4, rows: Sequence[float] = (1,
     return figure, axes
 
 
-def _named(axes: Any, x: str, y: str, *, legend: str | None = "best") -> None:
+def named_axes(axes: Any, x: str, y: str, *, legend: str | None = "best") -> None:
+    """Name both axes, and say where the legend stands; None for none."""
     axes.set_xlabel(x, color=INK, fontsize=9)
     axes.set_ylabel(y, color=INK, fontsize=9)
     if legend and axes.get_legend_handles_labels()[1]:
@@ -66,7 +68,7 @@ def learning_curves(curves: Mapping[str, Any]) -> Any:
     in_hours = bool(members) and all(each.get("mae") and each.get("val_mae") for each in members)
     training, validation = ("mae", "val_mae") if in_hours else ("loss", "val_loss")
     rates = [rate for rate in curves.get("learning_rate") or [] if rate]
-    figure, axes = _figure(rows=(4, 1) if len(set(rates)) > 1 else (1,))
+    figure, axes = new_figure(rows=(4, 1) if len(set(rates)) > 1 else (1,))
     faint = 1.0 if len(members) < 2 else 0.6
     for number, each in enumerate(members):
         for name, words, color in ((training, "training", ORANGE), (validation, "validation", BLUE)):
@@ -78,44 +80,44 @@ def learning_curves(curves: Mapping[str, Any]) -> Any:
             if name == validation and 1 <= best <= len(values):
                 kept = "lowest validation" if number == 0 else None
                 axes[0].plot(best, values[best - 1], "o", color=BLUE, markersize=5, label=kept)
-    _named(axes[0], "" if len(axes) > 1 else "epoch", "MAE (hours)" if in_hours else "loss", legend="upper right")
+    named_axes(axes[0], "" if len(axes) > 1 else "epoch", "MAE (hours)" if in_hours else "loss", legend="upper right")
     if len(axes) > 1:
         axes[1].step(np.arange(1, len(rates) + 1), rates, where="mid", color=MUTED, linewidth=1.2)
         axes[1].set_yscale("log")
         axes[1].minorticks_off()
-        _named(axes[1], "epoch", "rate", legend=None)
+        named_axes(axes[1], "epoch", "rate", legend=None)
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
 def predicted_actual(actual: Floats, predicted: Floats) -> Any:
     """Predicted against actual hours [n], with the line of a perfect prediction."""
-    figure, (axes,) = _figure(height=4.2)
+    figure, (axes,) = new_figure(height=4.2)
     finite = np.flatnonzero(np.isfinite(predicted))
     finite = finite[sampled(len(finite))]
     top = 1.05 * max(float(np.max(actual, initial=0.1)), float(np.max(predicted[finite], initial=0)))
     axes.plot([0, top], [0, top], color=ORANGE, linewidth=1.2, linestyle="--", label="perfect")
     axes.scatter(actual[finite], predicted[finite], s=16, alpha=0.5, color=BLUE, linewidth=0, label="session")
     axes.set(xlim=(0, top), ylim=(0, top), aspect="equal")
-    _named(axes, "actual (hours)", "predicted (hours)", legend="upper left")
+    named_axes(axes, "actual (hours)", "predicted (hours)", legend="upper left")
     return figure
 
 
 def residual_histogram(found: Mapping[str, Any]) -> Any:
     """How often a session took so much longer (right of zero) or shorter than predicted."""
-    figure, (axes,) = _figure()
+    figure, (axes,) = new_figure()
     edges = np.array(found["histogram"]["edges"])
     axes.bar(edges[:-1], found["histogram"]["counts"], np.diff(edges) * 0.94, align="edge", color=BLUE, alpha=0.8)
     axes.axvline(0, color=INK, linewidth=1, linestyle="--")
     axes.axvline(found["median"], color=ORANGE, linewidth=1.6, label=f"median {found['median']:+.2f} h")
     axes.grid(visible=False, axis="x")
-    _named(axes, "actual − predicted (hours)", "sessions", legend="upper right")
+    named_axes(axes, "actual − predicted (hours)", "sessions", legend="upper right")
     return figure
 
 
 def residuals_predicted(actual: Floats, predicted: Floats, found: Mapping[str, Any]) -> Any:
     """Residuals [n] against predicted hours, with their median and middle 80 % along the prediction."""
-    figure, (axes,) = _figure()
+    figure, (axes,) = new_figure()
     rows = sampled(len(actual))
     axes.scatter(predicted[rows], actual[rows] - predicted[rows], s=16, alpha=0.4, color=BLUE, linewidth=0)
     along = found["by_predicted"]
@@ -124,13 +126,13 @@ def residuals_predicted(actual: Floats, predicted: Floats, found: Mapping[str, A
     axes.fill_between(at, low, high, color=ORANGE, alpha=0.18, linewidth=0, label="middle 80 %")
     axes.plot(at, middle, color=ORANGE, linewidth=1.8, marker="o", markersize=3, label="median")
     axes.axhline(0, color=INK, linewidth=1, linestyle="--")
-    _named(axes, "predicted (hours)", "actual − predicted (hours)", legend="upper left")
+    named_axes(axes, "predicted (hours)", "actual − predicted (hours)", legend="upper left")
     return figure
 
 
 def cross_validation(found: Mapping[str, Any]) -> Any:
     """The MAE of each fold, beside the naive predictors on the same rows; the line is the mean over folds."""
-    figure, (axes,) = _figure(height=3.0)
+    figure, (axes,) = new_figure(height=3.0)
     folds = found["folds"]
     for number, each in enumerate(found["summary"]):
         words, color = _PREDICTORS.get(each["predictor"], (each["predictor"], INK))
@@ -144,14 +146,14 @@ def cross_validation(found: Mapping[str, Any]) -> Any:
     axes.set_xticks(range(1, len(folds) + 1), [str(fold["fold"] + 1) for fold in folds])
     axes.set_ylim(bottom=0)
     axes.grid(visible=False, axis="x")
-    _named(axes, "fold", "MAE (hours)", legend=None)
+    named_axes(axes, "fold", "MAE (hours)", legend=None)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False, labelcolor=INK, fontsize=8)
     return figure
 
 
 def reliability(calibration: Mapping[str, Any]) -> Any:
     """Actual against nominal coverage; on the diagonal an interval holds what it promises."""
-    figure, (axes,) = _figure(height=4.2)
+    figure, (axes,) = new_figure(height=4.2)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="as promised")
     for name, words, color in (("holdout", "holdout", BLUE), ("out_of_fold", "out of fold", ORANGE)):
         part = calibration[name]
@@ -174,14 +176,14 @@ def reliability(calibration: Mapping[str, Any]) -> Any:
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     _percent(axes.xaxis)
     _percent(axes.yaxis)
-    _named(axes, "promised coverage", "sessions inside", legend="upper left")
+    named_axes(axes, "promised coverage", "sessions inside", legend="upper left")
     return figure
 
 
 def coverage_by_length(calibration: Mapping[str, Any]) -> Any:
     """Coverage of the 80 % and the 90 % interval along the predicted length, with what chance allows."""
     known = [name for name in ("holdout", "out_of_fold") if calibration[name] is not None]
-    figure, panels = _figure(height=0.6 + 1.8 * len(known), rows=(1,) * len(known))
+    figure, panels = new_figure(height=0.6 + 1.8 * len(known), rows=(1,) * len(known))
     for axes, name in zip(panels, known, strict=True):
         parts = calibration[name]["by_predicted_length"]
         for number, color in ((0, BLUE), (1, ORANGE)):
@@ -202,7 +204,7 @@ def coverage_by_length(calibration: Mapping[str, Any]) -> Any:
         axes.set_ylim(min(0.5, *(each["coverage"][0]["actual"] for each in parts)) - 0.03, 1.09)
         axes.grid(visible=False, axis="x")
         _percent(axes.yaxis)
-        _named(axes, "", "sessions inside", legend=None)
+        named_axes(axes, "", "sessions inside", legend=None)
     panels[0].legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=INK, fontsize=8, borderpad=0
     )
@@ -214,7 +216,7 @@ def coverage_by_length(calibration: Mapping[str, Any]) -> Any:
 def bars(rows: Sequence[tuple[str, float, float]], title: str) -> Any:
     """Horizontal bars of (name, value, deviation), the most important on top."""
     shown = list(rows[:MAXIMUM_BARS])[::-1]
-    figure, (axes,) = _figure(height=1.0 + 0.24 * max(3, len(shown)))
+    figure, (axes,) = new_figure(height=1.0 + 0.24 * max(3, len(shown)))
     values, deviations = [row[1] for row in shown], [row[2] for row in shown]
     errors = {"xerr": deviations, "error_kw": {"ecolor": INK, "elinewidth": 1}} if any(deviations) else {}
     axes.barh(range(len(shown)), values, color=BLUE, alpha=0.85, height=0.68, **errors)
@@ -222,7 +224,7 @@ def bars(rows: Sequence[tuple[str, float, float]], title: str) -> Any:
     # A name may hold a dollar: it is no formula.
     axes.set_yticks(range(len(shown)), [_short(row[0]) for row in shown], parse_math=False)
     axes.grid(visible=False, axis="y")
-    _named(axes, title, "", legend=None)
+    named_axes(axes, title, "", legend=None)
     return figure
 
 

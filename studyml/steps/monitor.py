@@ -114,7 +114,7 @@ def _explained(
 def _drift(settings: Settings, connection: Connection, champion: Version, as_of: datetime) -> dict[str, Any] | None:
     """The drift of the night, or the sentence of why it could not be checked: it explains, and decides nothing."""
     try:
-        return check_drift(settings, connection, version=champion.version, as_of=as_of)
+        return check_drift(settings, connection, version=champion, as_of=as_of)
     except StudymlError as error:
         _logger.warning("drift was not checked: %s", error)
         return {"error": str(error)}

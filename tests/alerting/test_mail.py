@@ -3,12 +3,12 @@
 import time
 
 import psycopg2
-from tests.alerting.test_degraded_message import body as degraded
 
 from studyml.alerting.outbox import Addresses, Delivered, deliver
 from studyml.settings import Settings
 from tests.alerting.messages import Round, run, write
 from tests.alerting.receivers import Mailbox, Webhook, free_port, mail_server, silent_server
+from tests.alerting.test_degraded_message import body as degraded
 from tests.conftest import NOW
 from tests.scoring.world import query
 

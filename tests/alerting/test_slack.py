@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from tests.alerting.test_degraded_message import body as degraded
 
 from studyml.alerting.messenger import send
 from tests.alerting.receivers import Webhook
+from tests.alerting.test_degraded_message import body as degraded
 
 ADDRESS = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"
 

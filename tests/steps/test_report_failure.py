@@ -106,9 +106,7 @@ def test_tables_that_are_not_as_promised_are_a_broken_contract(alerting: Setting
     fail(alerting, source_broken=True)
 
     assert query(alerting, "SELECT kind, severity FROM studyml.incidents") == [("contract_broken", "page")]
-    assert titles(hook) == [
-        "studyml: studyml_nightly.score.publish failed: the study app's tables are not as promised"
-    ]
+    assert titles(hook) == ["studyml: studyml_nightly.score.publish failed: the study app's tables are not as promised"]
     assert "#data-contract-broken" in hook.received[0]["message"]
 
 

@@ -74,9 +74,7 @@ def scored(settings: Settings, planned: int, refused: int = 0, warned: int = 0, 
         refused,
     )
     predict_night(settings, END, [(row, 2.0) for row in range(planned - refused)])
-    query(
-        settings, "UPDATE studyml.predictions SET input_warnings = ARRAY[%s] WHERE session_id < %s", warning, warned
-    )
+    query(settings, "UPDATE studyml.predictions SET input_warnings = ARRAY[%s] WHERE session_id < %s", warning, warned)
 
 
 class TestTheContract:

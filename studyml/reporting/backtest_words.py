@@ -1,0 +1,71 @@
+"""A backtest in sentences: what a reader looks at first, what was assumed, what a rule and a decision mean."""
+
+from collections.abc import Mapping
+from typing import Any
+
+RULES = {"suspected": "the guide's rule", "confirmed": "beyond chance"}
+DECISIONS = {
+    "promoted": "promoted: it serves from this night on",
+    "rejected": "rejected: the champion stays",
+    "fallback": "no network passed: a naive predictor serves",
+    "failed": "failed: the champion stays",
+    "abandoned": "the process ended before a decision",
+    "None": "not decided",
+}
+REASONS = {
+    "first": "no version served yet",
+    "new_labels": "enough new labels",
+    "degraded": "the predictions had degraded",
+    "forced": "asked for",
+}
+
+
+def headline(document: Mapping[str, Any]) -> str:
+    """What the nights came to, in one sentence; hours."""
+    found, served = document["summary"], document["served"]
+    calls = (
+        f"In {counted(found['nights'], 'night')} this would have paged you {counted(found['pages'], 'time')} and opened"
+        f" {counted(found['tickets'], 'ticket')}; {counted(found['promoted'], 'network')}"
+        f" {'was' if found['promoted'] == 1 else 'were'} promoted"
+    )
+    if not served["n"]:
+        return f"{calls}; no session that was predicted had an outcome."
+    mae = served["mae"]
+    return (
+        f"{calls}; the predictions served had a mean absolute error of {mae['served']:.2f} h, against"
+        f" {mae['median']:.2f} h of the median and {mae['estimate']:.2f} h of the topic's estimate."
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "night"), counted(2, "night"), counted(1200, "outcome")
+    ('1 night', '2 nights', '1,200 outcomes')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def assumptions(label_delay_hours: float, window_days: int) -> list[str]:
+    """What history does not tell and a backtest has to assume."""
+    return [
+        f"A label arrives {label_delay_hours:g} hours after the end of its session (--label-delay): the study app does"
+        " not keep when it really came. No label was ever corrected or removed.",
+        "Every session was planned before the first night, and what is known of it, its student and its topic was"
+        " known then as it is today.",
+        "One night a day, at 01:00 UTC, and none was missed. Nobody acknowledged, silenced or resolved an incident, and"
+        " nobody promoted a version by hand.",
+        f"The median is that of all labels observed by the night of each prediction; median and estimate are judged on"
+        f" the same sessions as what was served. Rolling figures are over {window_days} days of sessions.",
+        "Other thresholds are held against the errors as they were: what else they would have caused, such as another"
+        " retraining, is not replayed.",
+    ]
+
+
+def verdict_words(verdict: str) -> str:
+    """A verdict for a person.
+
+    >>> verdict_words("insufficient_data")
+    'insufficient data'
+    """
+    return verdict.replace("_", " ")

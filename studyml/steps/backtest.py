@@ -1,0 +1,137 @@
+"""Replay history night by night in a scratch database, with the steps of a real night, and report what they did."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from studyml.database.backtest_results import events_of
+from studyml.database.connection import Connection, advisory_lock, connect
+from studyml.database.hidden_labels import reveal_labels
+from studyml.database.nights import newest_finished
+from studyml.database.scratch import drop_scratch, empty_scratch
+from studyml.errors import DatabaseError, StudymlError
+from studyml.settings import Settings
+from studyml.steps.backtest_report import write_report
+from studyml.steps.backtest_workspace import ARTIFACTS, Request, Workspace, open_workspace, workspace_address
+from studyml.steps.night import night
+from studyml.steps.report_failure import report_failure
+
+#: A killed backtest's last statement may still be running.
+_LOCK_SECONDS = 30
+
+
+class Progress(Protocol):
+    """Who wants to know how far a backtest is."""
+
+    def begin(self, nights: int, done: int) -> None:
+        """There are so many nights, of which some are lived already."""
+
+    def step(self, words: str) -> None:
+        """What is being done now."""
+
+    def lived(self, line: str, *, notable: bool) -> None:
+        """One more night is lived; notable where a model or an incident changed."""
+
+
+@dataclass(frozen=True)
+class Lived:
+    """What a night did, for a person, and whether it is more than that it judged and scored."""
+
+    line: str
+    notable: bool
+
+
+def backtest(
+    settings: Settings, request: Request, *, keep: bool, now: datetime, progress: Progress
+) -> tuple[dict[str, Any], Path]:
+    """Live every night that is not lived yet, write the report; return what ``backtest.json`` holds, and the folder.
+
+    The study app's tables are read once, our own schema not at all, and nothing is sent. Killed and run again, it goes
+    on with the night that was not finished. At the end the scratch database is dropped (a ``--workspace`` emptied) and
+    the versions that were trained are deleted, unless ``keep``. Raises InputError where database, folder or dates
+    cannot be used, LockBusyError where another backtest runs there.
+    """
+    url = workspace_address(settings, request.workspace)
+    with _alone(url, settings) as scratch:
+        progress.step("copying the study app's tables")
+        workspace = open_workspace(settings, request, scratch, url, now)
+        _live(workspace, scratch, progress)
+        progress.step("writing the report")
+        document = write_report(workspace, scratch, kept=keep)
+        scratch.commit()
+        if not keep:
+            shutil.rmtree(workspace.folder / ARTIFACTS, ignore_errors=True)
+            empty_scratch(scratch)
+    if not keep and request.workspace is None:
+        drop_scratch(settings.database)
+    return document, workspace.folder
+
+
+@contextmanager
+def _alone(url: str, settings: Settings) -> Iterator[Connection]:
+    with (
+        connect(url, statement_timeout_seconds=settings.statement_timeout_seconds) as connection,
+        advisory_lock(connection, "backtest", wait_seconds=_LOCK_SECONDS),
+    ):
+        yield connection
+
+
+def _live(workspace: Workspace, scratch: Connection, progress: Progress) -> None:
+    newest = newest_finished(scratch)
+    scratch.commit()
+    waiting = [each for each in workspace.nights if newest is None or each > newest]
+    progress.begin(len(workspace.nights), len(workspace.nights) - len(waiting))
+    for as_of in waiting:
+        reveal_labels(scratch, as_of)
+        scratch.commit()
+        lived = _one_night(workspace.settings, scratch, as_of, progress)
+        progress.lived(lived.line, notable=lived.notable)
+
+
+def _one_night(settings: Settings, scratch: Connection, as_of: datetime, progress: Progress) -> Lived:
+    result: dict[str, Any] = {}
+    failure = None
+    try:
+        result = night(
+            settings, as_of=as_of, now=as_of, progress=lambda words: progress.step(f"{as_of:%Y-%m-%d} {words}")
+        )
+    except DatabaseError:
+        raise
+    except StudymlError as error:
+        # A night goes on when its retraining fails: it is finished, and told as the DAG's failed task.
+        if newest_finished(scratch) != as_of:
+            raise
+        failure = error
+        report_failure(
+            settings,
+            dag_id="studyml_nightly",
+            task_id="retrain",
+            dag_run_id=f"backtest {as_of.isoformat()}",
+            as_of=as_of,
+            error=str(error),
+            now=as_of,
+        )
+    finally:
+        scratch.rollback()
+    events = events_of(scratch, as_of)
+    scratch.commit()
+    return _told(as_of, result, failure, events)
+
+
+def _told(as_of: datetime, result: dict[str, Any], failure: StudymlError | None, events: list[str]) -> Lived:
+    parts = []
+    if result:
+        found = result["monitoring"]
+        mae = "" if found["rolling_mae"] is None else f", MAE {found['rolling_mae']:.2f} h"
+        parts.append(f"{found['verdict'].replace('_', ' ')}{mae} over {found['n']} outcomes")
+    retraining = result.get("retraining")
+    if retraining is not None:
+        parts.append(f"{retraining['decision']}: {retraining['version']}")
+    if failure is not None:
+        parts.append(f"the retraining failed: {failure}")
+    parts += events
+    return Lived(f"{as_of:%Y-%m-%d} {'; '.join(parts)}", retraining is not None or bool(events))

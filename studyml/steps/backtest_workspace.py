@@ -1,0 +1,198 @@
+"""Where a backtest lives its nights: its database with the hidden labels, its folder, and what it was begun with."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from studyml import __version__
+from studyml.database.connection import Connection, describe
+from studyml.database.hidden_labels import arrivals, copy_source, hide_labels
+from studyml.database.migrate import upgrade
+from studyml.database.scratch import SOURCE_SCHEMA, create_scratch, empty_scratch, find_parameters, mark
+from studyml.errors import InputError
+from studyml.settings import Settings
+from studyml.steps.opening import read_source
+
+#: When a night begins, as ``studyml_nightly`` is scheduled.
+NIGHT_STARTS = time(1, tzinfo=UTC)
+ARTIFACTS, JSON, PAGE = "artifacts", "backtest.json", "backtest.html"
+#: A backtest knows its own folder again by this file.
+_FOLDER_MARK = ".studyml-backtest"
+#: Settings that say where things are, not what would have happened.
+_ELSEWHERE = {
+    *("database_url", "source_url", "source_schema", "artifact_root", "alert_urls", "ticket_urls", "heartbeat_url"),
+    *("runbook_url", "airflow_url", "statement_timeout_seconds", "lock_timeout_seconds", "scoring_range_sessions"),
+    *("keep_versions", "prediction_retention_days"),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for; None is the default. ``first`` and ``last`` are the dates of nights."""
+
+    first: date | None
+    last: date | None
+    label_delay_hours: float
+    folder: Path | None
+    workspace: str | None
+    restart: bool = False
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Settings of the nights, the nights, the folder of the report, and what the backtest was begun with."""
+
+    settings: Settings
+    nights: tuple[datetime, ...]
+    folder: Path
+    parameters: Mapping[str, Any]
+
+
+def open_workspace(settings: Settings, request: Request, connection: Connection, url: str, now: datetime) -> Workspace:
+    """Go on with the backtest of the scratch database at ``url``, or begin one; ``connection`` is open there.
+
+    Raises InputError where the database or the folder holds anything else, or a backtest with other parameters.
+    """
+    parameters = find_parameters(connection)
+    if parameters is not None and request.restart:
+        empty_scratch(connection)
+        parameters = None
+    if parameters is None:
+        parameters = _begin(settings, request, connection, now)
+    else:
+        _refuse_another(settings, request, parameters, describe(url))
+    connection.commit()
+    upgrade(url)
+    folder = Path(parameters["folder"])
+    first, last = (date.fromisoformat(parameters[name]) for name in ("from", "to"))
+    nights = tuple(night_of(first + timedelta(days=day)) for day in range((last - first).days + 1))
+    return Workspace(settings_of_nights(settings, url, folder), nights, folder, parameters)
+
+
+def workspace_address(settings: Settings, given: str | None) -> str:
+    """The address of the scratch database; without one given it is made beside our own."""
+    if given is None:
+        return create_scratch(settings.database)
+    if not given.startswith(("postgresql://", "postgres://")):
+        raise InputError("--workspace must look like postgresql://user:password@host:5432/name.")
+    return given
+
+
+def settings_of_nights(settings: Settings, url: str, folder: Path) -> Settings:
+    """The settings with which a night is lived in the scratch database: nothing leads out of it, nobody is told."""
+    nothing = SecretStr("")
+    return settings.model_copy(
+        update={
+            "database_url": SecretStr(url),
+            "source_url": None,
+            "source_schema": SOURCE_SCHEMA,
+            "source_timezone": "UTC",
+            "artifact_root": folder / ARTIFACTS,
+            "alert_urls": nothing,
+            "ticket_urls": nothing,
+            "heartbeat_url": nothing,
+        }
+    )
+
+
+def night_of(day: date) -> datetime:
+    """The night that begins on a day, UTC."""
+    return datetime.combine(day, NIGHT_STARTS)
+
+
+def _begin(settings: Settings, request: Request, scratch: Connection, now: datetime) -> dict[str, Any]:
+    """Copy the source with all labels hidden, and mark the database: all of it or nothing."""
+
+    def copy(source: Connection) -> dict[str, int]:
+        scratch.rollback()
+        return asdict(copy_source(source, settings.source_schema, scratch))
+
+    rows = read_source(settings, copy)
+    hide_labels(scratch, timedelta(hours=request.label_delay_hours))
+    first, last = _dates(settings, request, scratch, now)
+    folder = (request.folder or Path(f"backtest_{first}_{last}")).resolve()
+    parameters = {
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "label_delay_hours": request.label_delay_hours,
+        "folder": str(folder),
+        "source": _source_words(settings),
+        "settings": _told(settings),
+        "studyml": __version__,
+        "rows": rows,
+    }
+    mark(scratch, parameters)
+    _prepare(folder)
+    scratch.commit()
+    return parameters
+
+
+def _dates(settings: Settings, request: Request, scratch: Connection, now: datetime) -> tuple[date, date]:
+    """The first and the last night; by default from when a network can be trained to when the last label arrived."""
+    known = arrivals(scratch, settings.retrain_min_labels)
+    if known is None:
+        raise InputError("no session of the source has a usable label: there is nothing to replay.")
+    today = now.date()
+    enough, newest = (_next_night(moment) for moment in known)
+    last = request.last or min(newest, today)
+    first = request.first or min(enough, last)
+    if last > today:
+        raise InputError(f"--to {last} is in the future: replay up to {today}.")
+    if first > last:
+        raise InputError(f"--from {first} is after --to {last}: give an earlier --from or a later --to.")
+    return first, last
+
+
+def _next_night(moment: datetime) -> date:
+    moment = moment.astimezone(UTC)
+    return moment.date() if moment <= night_of(moment.date()) else moment.date() + timedelta(days=1)
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, or clear what an earlier backtest left in it; raises InputError where it is somebody's."""
+    marked = (folder / _FOLDER_MARK).is_file()
+    try:
+        if folder.exists() and not marked and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} holds something that is not a backtest's: name another folder with --out.")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _FOLDER_MARK).touch()
+        shutil.rmtree(folder / ARTIFACTS, ignore_errors=True)
+        for name in (JSON, PAGE):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}): name another folder with --out.") from None
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    """The settings that decide what happens in a night; none of them is a secret."""
+    told: dict[str, Any] = json.loads(settings.model_dump_json(exclude=_ELSEWHERE))
+    return told
+
+
+def _source_words(settings: Settings) -> str:
+    return f"{describe(settings.source)}, schema {settings.source_schema}"
+
+
+def _refuse_another(settings: Settings, request: Request, begun: Mapping[str, Any], place: str) -> None:
+    asked = {
+        "--from": (begun["from"], request.first and request.first.isoformat()),
+        "--to": (begun["to"], request.last and request.last.isoformat()),
+        "--label-delay": (begun["label_delay_hours"], request.label_delay_hours),
+        "--out": (begun["folder"], request.folder and str(request.folder.resolve())),
+        "the source": (begun["source"], _source_words(settings)),
+        "the version of studyml": (begun["studyml"], __version__),
+    }
+    told = _told(settings)
+    asked |= {f"STUDYML_{name.upper()}": (value, told.get(name)) for name, value in begun["settings"].items()}
+    for name, (before, now) in asked.items():
+        if now is not None and before != now:
+            raise InputError(
+                f"the backtest in {place} was begun with another {name.removeprefix('the ')} ({before}, now {now}): run"
+                " it with the same, or begin anew with --restart."
+            )
