@@ -87,12 +87,13 @@ def judge() -> list[dict[str, Any]]:
     """Compare outcomes with the predictions served; return a verdict per scope."""
     from studyml.steps.monitor import monitor
 
-    return monitor(load_settings(), as_of=resolve_as_of(), now=utc_now())
+    run_id = get_current_context()["run_id"]
+    return monitor(load_settings(), as_of=resolve_as_of(), now=utc_now(), dag_run_id=run_id)
 
 
 @task
 def notify() -> dict[str, Any]:
-    """Open, update or resolve incidents and deliver all that is waiting; return counts."""
+    """Deliver all that is waiting; return counts."""
     from studyml.steps.notify import notify as step
 
     return step(load_settings(), as_of=resolve_as_of(), now=utc_now())

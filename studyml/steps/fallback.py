@@ -15,6 +15,7 @@ from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
 from studyml.evaluation.intervals import fit_intervals
 from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
 from studyml.evaluation.naive import LOG_FEATURES, fit_naive
+from studyml.evaluation.paired import groups_of
 from studyml.features.definition import derive
 from studyml.features.encoder import Encoder, Input
 from studyml.frame import Frame
@@ -74,7 +75,7 @@ def build_fallback(
     }
     if errors:
         predicted = holdout.predicted[best]
-        expected = expected_error(holdout.actual, predicted)
+        expected = expected_error(holdout.actual, predicted, groups_of(holdout.student_id, holdout.session_date))
         metrics |= {
             "mae": errors[best],
             "rmse": root_mean_squared_error(holdout.actual, predicted),

@@ -17,6 +17,8 @@ from studyml.settings import Settings
 
 _logger = logging.getLogger("studyml")
 
+#: How many features a message names.
+_MOST_MOVED = 3
 _FIGURES = ("verdict", "rolling_mae", "rolling_rmse", "n", "threshold", "error_ratio", "error_ratio_limit")
 
 
@@ -100,7 +102,7 @@ def _problem(
         baseline_ratio=settings.degraded_ratio,
         last_healthy=last_healthy(connection, as_of),
         slices=[each["sentence"] for each in served.worst_slices or []],
-        moved=None if served.drift is None else served.drift.get("moved"),
+        moved=_moved(served.drift),
         report=None if champion is None else f"studyml versions report {champion.version}",
         run_id=dag_run_id,
     )
@@ -111,3 +113,12 @@ def _problem(
         model_version=None if champion is None else champion.version,
         figures={name: verdict[name] for name in _FIGURES},
     )
+
+
+def _moved(drift: dict[str, Any] | None) -> list[str] | None:
+    """Sentences about the features that moved most, and about the volume of sessions; None where it is not known."""
+    if drift is None or "features" not in drift:
+        return None
+    features = [each["sentence"] for each in drift["features"] if each["moved"]]
+    volume = [drift["volume"]["sentence"]] if drift["volume"]["moved"] else []
+    return [*features[:_MOST_MOVED], *volume]

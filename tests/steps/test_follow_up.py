@@ -25,7 +25,14 @@ from tests.scoring.world import (
 DAY = timedelta(days=1)
 BAD, GOOD = 2.0, 0.5
 #: Relative errors as small as this out of fold make everything served beyond chance.
-PRECISE = {"mean": 0.01, "coefficient_of_variation": 0.5, "rows": 400, "cap": 5.0}
+PRECISE = {
+    "mean": 0.01,
+    "coefficient_of_variation": 0.5,
+    "skewness": 0.0,
+    "design_effect": 1.0,
+    "rows": 400,
+    "cap": 5.0,
+}
 
 
 @pytest.fixture

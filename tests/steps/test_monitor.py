@@ -213,7 +213,9 @@ def test_the_baseline_and_the_window_are_settings(world: Settings) -> None:
 class TestBeyondChance:
     """The champion was 25 % off on average out of fold."""
 
-    EXPECTED = MappingProxyType({"mean": 0.25, "coefficient_of_variation": 0.8, "rows": 400, "cap": 2.0})
+    EXPECTED = MappingProxyType(
+        {"mean": 0.25, "coefficient_of_variation": 0.8, "skewness": 0.0, "design_effect": 1.0, "rows": 400, "cap": 2.0}
+    )
 
     @pytest.fixture
     def tested(self, settings: Settings) -> Settings:
