@@ -18,7 +18,7 @@ from studyml.cli_models import explain_command, tune_command
 from studyml.cli_records import versions_app
 from studyml.errors import StudymlError
 from studyml.settings import load_settings
-from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, share, wall_clock
+from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, share, times, wall_clock
 
 #: What settings.py knows, for the help and the shell's completion.
 Architecture = Literal["auto", "mlp", "ensemble", "lstm", "attention"]
@@ -165,11 +165,14 @@ def monitor_command(as_of: AsOf = None, as_json: Json = False) -> None:
     rows = [
         (
             *(r["scope"], r["verdict"], r["n"], hours(r["rolling_mae"]), hours(r["threshold"])),
+            *(times(r["error_ratio"]), times(r["error_ratio_limit"]), share(r["coverage"])),
             *(share(r[f"interval_{name}_coverage"]) for name in (80, 90)),
         )
         for r in results
     ]
-    print_table(("scope", "verdict", "outcomes", "MAE", "limit", "in 80 %", "in 90 %"), rows)
+    print_table(
+        ("scope", "verdict", "outcomes", "MAE", "limit", "errors", "chance to", "labelled", "in 80 %", "in 90 %"), rows
+    )
 
 
 @app.command("retrain")

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     artifact_root: Path = Field(Path("artifacts"), description="folder of the model versions, shared by all workers")
 
     baseline_mae: float = Field(0.99, gt=0, description="baseline MAE of the guide, hours")
-    degraded_ratio: float = Field(1.2, gt=1, description="degraded above this multiple of the baseline MAE")
+    degraded_ratio: float = Field(1.2, gt=1, description="suspected above this multiple of the baseline MAE")
     monitoring_window_days: int = Field(30, ge=1, le=_LONGEST_DAYS, description="length of the rolling window, days")
     monitoring_min_outcomes: int = Field(10, ge=1, description="fewer outcomes in the window: insufficient_data")
     correction_window_days: int = Field(

@@ -88,3 +88,8 @@ def hours(value: float | None) -> str:
 def share(value: float | None) -> str:
     """A share from 0 to 1 for a person, in percent."""
     return "–" if value is None else f"{value:.0%}"
+
+
+def times(value: float | None) -> str:
+    """A ratio for a person."""
+    return "–" if value is None else f"{value:.2f} x"

@@ -96,8 +96,11 @@ def _monitoring(report: dict[str, Any]) -> list[tuple[str, str]]:
         return [("verdict", "none recorded for this night")]
     lines = [("verdict", f"{found.get('verdict')} ({found.get('n')} outcomes in the window)")]
     if found.get("rolling_mae") is not None:
-        limits = f"baseline {_hours(found.get('baseline_mae'))}, degraded above {_hours(found.get('threshold'))}"
-        lines.append(("rolling MAE", f"{_hours(found['rolling_mae'])} ({limits})"))
+        limits = f"baseline {_hours(found.get('baseline_mae'))}, suspected above {_hours(found.get('threshold'))}"
+        lines.append(("rolling MAE", f"{_hours(found['rolling_mae'])}{_between(found)} ({limits})"))
+    if found.get("error_ratio") is not None:
+        said = f"{found['error_ratio']:.2f} x the errors when tested, chance explains up to"
+        lines.append(("beyond chance", f"{said} {found['error_ratio_limit']:.2f} x"))
     if found.get("expected_mae") is not None:
         lines.append(("  expected", f"{_hours(found['expected_mae'])} of this champion, by its holdout"))
     shares = {name: found.get(f"interval_{name}_coverage") for name in (80, 90)}
@@ -105,6 +108,11 @@ def _monitoring(report: dict[str, Any]) -> list[tuple[str, str]]:
         said = ", ".join(f"{share:.0%} in the {name} % one" for name, share in shares.items() if share is not None)
         lines.append(("intervals", f"{said}: outcomes that were inside"))
     return lines
+
+
+def _between(found: Mapping[str, Any]) -> str:
+    lower, upper = found.get("rolling_mae_lower"), found.get("rolling_mae_upper")
+    return "" if lower is None or upper is None else f", truly {lower:.2f} to {upper:.2f} h"
 
 
 def _incidents(report: dict[str, Any]) -> list[tuple[str, str]]:

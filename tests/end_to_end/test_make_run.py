@@ -103,7 +103,7 @@ def test_what_comes_out_is_right(checkout: Checkout, simulated_run: subprocess.C
     )[0]
     assert judged[0] == judged[2] > 10, "every label of the week was observed once, with its prediction"
     assert judged[4] == pytest.approx(judged[3]), "the rolling MAE is that of the served predictions"
-    assert judged[1] in ("healthy", "degraded")
+    assert judged[1] in ("healthy", "suspected", "confirmed")
 
     planned = checkout.ask(
         "studyml",
