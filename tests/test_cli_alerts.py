@@ -15,7 +15,6 @@ from studyml.settings import Settings
 from tests.alerting.messages import titles, write
 from tests.alerting.receivers import Webhook, webhook
 from tests.conftest import NOW
-from tests.scoring.world import query, scalar
 
 Run = Callable[..., str]
 FORTNIGHT = timedelta(days=14)
@@ -154,15 +153,3 @@ def test_a_test_goes_to_the_addresses_of_tickets_too(run: Run, monkeypatch: pyte
 
         assert run("test") == "Sent to 2 alert addresses.\n"
         assert titles(pager) == titles(tracker) == ["studyml: test message"]
-
-
-def test_incidents_are_listed_and_resolved(settings: Settings, run: Run) -> None:
-    assert run("list") == "No open incident.\n"
-    write(settings, "degraded")
-    assert "degraded" in run("list")
-
-    assert run("resolve", "1", "--note", "retrained, told ann@example.org") == "Incident 1 is resolved.\n"
-    assert run("list") == "No open incident.\n"
-    assert [each["status"] for each in json.loads(run("list", "--all", "--json"))] == ["resolved"]
-    assert scalar(settings, "SELECT note FROM studyml.incident_events WHERE event = 'resolved'") == "retrained, told …"
-    assert query(settings, "SELECT id FROM studyml.incidents WHERE status = 'open'") == []
