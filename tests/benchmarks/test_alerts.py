@@ -147,12 +147,11 @@ class TestReport:
     )
     def test_a_target_is_reached_up_to_its_limit(
         self,
-        found: Callable[..., dict[Case, dict[str, Found]]],
         alarms: float,
         delays: list[float],
         reached: list[bool],
     ) -> None:
-        cells, text = found(alarms, delays), io.StringIO()
+        cells, text = self.cells(alarms, delays), io.StringIO()
         assert [each.passed for each in targets(cells)] == reached
         assert print_report(Console(file=text, width=160), cells) == all(reached)
         assert f"{alarms:.2f}" in text.getvalue()
