@@ -64,11 +64,15 @@ def _build_url(connection: Any) -> str:
 
 
 def _mask_secrets(loaded: "Settings") -> None:
-    """Tell Airflow's log masker every secret, so that no library's error message can print one."""
+    """Tell Airflow's log masker every secret, whole and in parts: a library's error may quote the path alone."""
     from pydantic import SecretStr
+
+    from studyml.steps.recipients import secrets
 
     for name in type(loaded).model_fields:
         value = getattr(loaded, name)
         if isinstance(value, SecretStr):
             for secret in value.get_secret_value().split():
                 mask_secret(secret)
+    for secret in secrets(loaded):
+        mask_secret(secret)

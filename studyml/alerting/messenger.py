@@ -3,6 +3,8 @@
 import hashlib
 import logging
 import re
+import threading
+from collections.abc import Callable
 
 #: The whole of a call, whatever the receiver does; connecting and reading have Apprise's own, shorter limits.
 GIVE_UP_SECONDS = 30.0
@@ -49,16 +51,25 @@ def send(address: str, subject: str, body: str, *, recovery: bool = False) -> bo
 
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    asset = apprise.AppriseAsset(app_id="studyml", app_desc="studyml", service_timeout=GIVE_UP_SECONDS)
+    # Apprise's own limit of a whole call leaves a thread behind that keeps the process from ending: ours does not.
+    asset = apprise.AppriseAsset(app_id="studyml", app_desc="studyml", service_timeout=0)
     messenger = apprise.Apprise(asset=asset)
     if not messenger.add(address):
         _logger.error("alert address %s (%s) is not one that Apprise knows", fingerprint(address), scheme(address))
         return False
     # Services that page open an alert for a failure only: Apprise's default type is a note to them.
     kind = apprise.NotifyType.SUCCESS if recovery else apprise.NotifyType.FAILURE
-    accepted = bool(
-        messenger.notify(title=one_line(subject), body=body, body_format=apprise.NotifyFormat.TEXT, notify_type=kind)
-    )
+    text = {"title": one_line(subject), "body": body, "body_format": apprise.NotifyFormat.TEXT, "notify_type": kind}
+    accepted = _within_limit(lambda: bool(messenger.notify(**text)))
     if not accepted:
         _logger.error("alert address %s (%s) did not accept the message", fingerprint(address), scheme(address))
     return accepted
+
+
+def _within_limit(call: Callable[[], bool]) -> bool:
+    """What the call returned, or False after GIVE_UP_SECONDS: it may then still succeed, unnoticed."""
+    returned: list[bool] = []
+    thread = threading.Thread(target=lambda: returned.append(call()), daemon=True)
+    thread.start()
+    thread.join(GIVE_UP_SECONDS)
+    return True in returned

@@ -1,7 +1,11 @@
 """Messages in the outbox, and rounds of their delivery."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import psycopg2
 
@@ -16,6 +20,15 @@ from tests.scoring.world import query
 IMPATIENT = "?rto=0.3&cto=0.3"
 #: One round of delivery to the given addresses of pages.
 Round = Callable[..., Delivered]
+
+DELIVER = """
+import os, psycopg2
+from tests.conftest import NOW
+from studyml.alerting import outbox
+from studyml.alerting.outbox import Addresses, deliver
+{first}
+deliver(psycopg2.connect(os.environ["URL"]), Addresses(page=(os.environ["HOOK"],)), now=NOW)
+"""
 
 
 def write(
@@ -62,3 +75,10 @@ def titles(hook: Webhook) -> list[str]:
 def statuses(settings: Settings) -> list[tuple[str, int]]:
     """(status, attempts) of every delivery."""
     return [(row[0], row[1]) for row in query(settings, "SELECT status, attempts FROM studyml.deliveries ORDER BY id")]
+
+
+def deliverer(settings: Settings, address: str, first: str = "") -> subprocess.Popen[bytes]:
+    """A process that delivers to a page's address at NOW, after the statement ``first``."""
+    environment = {**os.environ, "URL": settings.database, "HOOK": address}
+    code = DELIVER.format(first=first)
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=Path(__file__).parents[2])

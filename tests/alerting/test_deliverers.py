@@ -1,39 +1,20 @@
 """Several deliverers at once, and deliverers that die in the middle."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psycopg2
 import pytest
 
 from studyml.settings import Settings
-from tests.alerting.messages import Round, statuses, titles, write
+from tests.alerting.messages import Round, deliverer, statuses, titles, write
 from tests.alerting.receivers import Webhook, webhook
 from tests.scoring.world import query, scalar
 
-DELIVER = """
-import os, psycopg2
-from tests.conftest import NOW
-from studyml.alerting import outbox
-from studyml.alerting.outbox import Addresses, deliver
-{first}
-deliver(psycopg2.connect(os.environ["URL"]), Addresses(page=(os.environ["HOOK"],)), now=NOW)
-"""
 #: After the receiver has the message, before the database knows.
 DIE_UNMARKED = "outbox._mark = lambda *_: os.kill(os.getpid(), 9)"
-
-
-def deliverer(settings: Settings, address: str, first: str = "") -> subprocess.Popen[bytes]:
-    """A process that delivers."""
-    environment = {**os.environ, "URL": settings.database, "HOOK": address}
-    code = DELIVER.format(first=first)
-    return subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=Path(__file__).parents[2])
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
