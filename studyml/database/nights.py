@@ -53,3 +53,14 @@ def last_finished_at(connection: Connection) -> tuple[datetime, datetime] | None
             "SELECT as_of, finished_at FROM studyml.nights WHERE finished_at IS NOT NULL ORDER BY as_of DESC LIMIT 1"
         )
         return cursor.fetchone()
+
+
+def nights_of_window(connection: Connection, *, after: datetime, before: datetime) -> list[datetime]:
+    """The nights in (``after``, ``before``), finished or not, and the newest one up to ``after``; ascending."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT as_of FROM studyml.nights WHERE as_of < %(before)s AND as_of >= coalesce("
+            "(SELECT max(as_of) FROM studyml.nights WHERE as_of <= %(after)s), '-infinity') ORDER BY as_of",
+            {"after": after, "before": before},
+        )
+        return [as_of for (as_of,) in cursor.fetchall()]

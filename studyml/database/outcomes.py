@@ -4,7 +4,7 @@ All through binary COPY. Single sessions are looked up by the primary key, each 
 server's planner may read the whole ledger instead. Nothing here commits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -22,6 +22,7 @@ _SELECTED = sql.SQL("o.session_id, o.revision::bigint, o.session_date, coalesce(
 _IDS_AT_ONCE = 20_000
 #: How far before a session's date a night can lie that predicted it, beyond the horizon.
 _SLACK = timedelta(days=1)
+_WEEK = timedelta(days=7) // timedelta(microseconds=1)
 
 
 def read_recorded_between(connection: Connection, *, after: int, through: int | None) -> Frame:
@@ -39,12 +40,15 @@ def read_recorded_between(connection: Connection, *, after: int, through: int | 
 
 
 def read_recorded_since(connection: Connection, after: datetime) -> Frame:
-    """The newest revision of each session that is dated after ``after`` by it; as ``read_recorded_between``."""
+    """The newest revision of each session that is dated after ``after`` by it; as ``read_recorded_between``.
+
+    Nothing is observed before its date, so only a correction observed after ``after`` can be newer.
+    """
     query = sql.SQL(
-        "SELECT {} FROM studyml.outcomes o WHERE o.session_date > {} AND o.revision = (SELECT newest.revision"
-        " FROM studyml.outcomes newest WHERE newest.session_id = o.session_id ORDER BY newest.revision DESC LIMIT 1)"
-        " ORDER BY o.session_id"
-    ).format(_SELECTED, sql.Literal(after))
+        "SELECT {selected} FROM studyml.outcomes o WHERE o.session_date > {after} AND NOT EXISTS (SELECT"
+        " FROM studyml.outcomes later WHERE later.revision > 1 AND later.observed_at > {after}"
+        " AND later.session_id = o.session_id AND later.revision > o.revision) ORDER BY o.session_id"
+    ).format(selected=_SELECTED, after=sql.Literal(after))
     return Frame(copy_out(connection, query, _RECORDED), {})
 
 
@@ -99,17 +103,27 @@ def keep_predictions(connection: Connection, changes: Frame, *, as_of: datetime,
     first = changes["revision"].astype(np.int64) == 1
     ids, dates = changes["session_id"][first], changes["session_date"].astype(np.int64)[first]
     with connection.cursor() as cursor:
-        # Their order is that of their dates: each block looks only into the nights that may have predicted it.
-        for at in range(0, len(ids), _IDS_AT_ONCE):
-            block = ids[at : at + _IDS_AT_ONCE]
-            oldest = to_datetime(int(dates[at : at + _IDS_AT_ONCE].min())) - timedelta(days=horizon_days) - _SLACK
+        for rows in _by_age(dates, to_microseconds(as_of)):
+            oldest = to_datetime(int(dates[rows].min())) - timedelta(days=horizon_days) - _SLACK
             cursor.execute(
                 sql.SQL(_COPY_FIRST).format(
-                    ids=array_literal(block), as_of=sql.Literal(as_of), oldest=sql.Literal(oldest)
+                    ids=array_literal(ids[rows]), as_of=sql.Literal(as_of), oldest=sql.Literal(oldest)
                 )
             )
         if not first.all():
             cursor.execute(_COPY_LATER, (after,))
+
+
+def _by_age(dates: Integers, as_of: int) -> Iterator[Integers]:
+    """Rows of sessions about as old as each other, not too many at once.
+
+    One old session among many recent ones would have all of them looked for in every night that is kept.
+    """
+    age = np.log2(1 + (as_of - dates) / _WEEK).astype(np.int64)
+    for group in np.unique(age):
+        rows = np.flatnonzero(age == group)
+        for at in range(0, len(rows), _IDS_AT_ONCE):
+            yield rows[at : at + _IDS_AT_ONCE]
 
 
 _COPIED = """

@@ -42,12 +42,11 @@ def find_changes(labels: Frame, recorded: Frame, *, correction_from: datetime | 
     return Frame({name: np.concatenate(parts) for name, parts in columns.items()}, {})
 
 
-def without_outcome(labels: Frame, recorded: Frame, as_of: datetime) -> Integers:
-    """Ids, ascending, of the sessions dated up to ``as_of`` or undated that have neither a label nor an outcome."""
+def without_outcome(labels: Frame, recorded: Frame) -> Integers:
+    """Ids, ascending, of the sessions that have neither a label nor an outcome; as ``find_changes``."""
     ids = labels["id"].astype(np.int64)
     _, known = _places(recorded, ids)
-    reached = labels["session_date"].astype(np.int64) <= to_microseconds(as_of)
-    return ids[reached & np.isnan(labels["actual_duration"].astype(np.float64)) & ~known]
+    return ids[np.isnan(labels["actual_duration"].astype(np.float64)) & ~known]
 
 
 def in_order(changes: Frame) -> Frame:

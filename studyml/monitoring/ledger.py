@@ -14,11 +14,11 @@ from psycopg2.extensions import connection as Connection
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-#: Holds of the revision ``o`` that counts at as_of: the newest one observed by then. A subquery for each row, which
-#: the server can only look up by the primary key: as a join it may read the whole ledger for one window of it.
-_IS_CURRENT = """o.revision = (SELECT newest.revision FROM studyml.outcomes newest
-    WHERE newest.session_id = o.session_id AND newest.observed_at <= %(as_of)s
-    ORDER BY newest.revision DESC LIMIT 1)"""
+#: Holds of the revision ``o``, dated after ``after``, that counts at as_of: no later one was observed by then. Nothing
+#: is observed before its date, so only corrections observed after ``after`` can be later: an index holds just these.
+_IS_CURRENT = """NOT EXISTS (SELECT FROM studyml.outcomes later WHERE later.revision > 1
+    AND later.observed_at > %(after)s AND later.observed_at <= %(as_of)s
+    AND later.session_id = o.session_id AND later.revision > o.revision)"""
 
 
 def newest_observation(connection: Connection) -> datetime | None:

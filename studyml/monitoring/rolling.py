@@ -69,8 +69,9 @@ WITH current AS MATERIALIZED (
     FROM studyml.outcome_predictions o
     WHERE session_date > %(start)s AND session_date <= %(as_of)s AND observed_at <= %(as_of)s
       AND actual_hours IS NOT NULL
-      AND revision = (SELECT newest.revision FROM studyml.outcomes newest WHERE newest.session_id = o.session_id
-          AND newest.observed_at <= %(as_of)s ORDER BY newest.revision DESC LIMIT 1)
+      AND NOT EXISTS (SELECT FROM studyml.outcomes later WHERE later.session_id = o.session_id
+          AND later.revision > o.revision AND later.observed_at <= %(as_of)s
+          AND later.revision > 1 AND later.observed_at > %(start)s)
 ), scoped AS (
     SELECT %(served)s AS scope, session_id, error_hours, inside_80, inside_90 FROM current WHERE served
     UNION ALL

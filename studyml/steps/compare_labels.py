@@ -131,8 +131,10 @@ def _compare(
     labels: Frame, recorded: Frame, *, as_of: datetime, future: datetime, correction_from: datetime | None
 ) -> _Part:
     usable, refused = _refuse_impossible(labels, future)
-    changes = find_changes(usable, recorded, correction_from=correction_from)
-    return _Part(changes, refused, without_outcome(usable, recorded, as_of))
+    # A session that was moved beyond the night is not there yet.
+    reached = usable.take(usable["session_date"].astype(np.int64) <= to_microseconds(as_of))
+    changes = find_changes(reached, recorded, correction_from=correction_from)
+    return _Part(changes, refused, without_outcome(reached, recorded))
 
 
 def _future(now: datetime) -> datetime:

@@ -1,20 +1,15 @@
-"""The ledger of outcomes, night by night, against a computation from scratch."""
+"""The ledger of outcomes: what counts of each session, and which prediction stood for it."""
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import psycopg2
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from studyml.monitoring.ledger import new_labels, training_labels
-from studyml.monitoring.rolling import SERVED, rolling_errors
 from studyml.settings import Settings
 from studyml.steps.observe import observe
 from tests.conftest import END, NOW
-from tests.scoring.world import VERSION, add_champion, add_sessions, create_source, finish, predict_night, query, scalar
+from tests.scoring.world import add_champion, add_sessions, create_source, finish, predict_night, query, scalar
 
 DAY = timedelta(days=1)
 
@@ -213,112 +208,3 @@ def test_training_sees_the_labels_that_count_among_those_that_had_arrived(world:
 
     assert [each.tolist() for each in before] == [[1, 2, 3], [2.0, 3.0, 4.0]]
     assert [each.tolist() for each in after] == [[1, 3], [2.0, 5.0]]
-
-
-# Against a computation from scratch: any order of arrivals, corrections, removals and deletions.
-
-NIGHTS = [END + number * DAY for number in range(0, 24, 3)]
-SESSIONS = range(1, 9)
-WINDOW, CORRECTIONS = 10, 15
-
-hours = st.sampled_from([None, 0.5, 1.0, 2.25])
-histories = st.fixed_dictionaries(
-    {
-        "dates": st.lists(st.integers(-5, 20), min_size=len(SESSIONS), max_size=len(SESSIONS)),
-        # Before each night: label, relabel or unlabel (None) a session, or delete it.
-        "changes": st.lists(
-            st.lists(st.tuples(st.sampled_from(SESSIONS), st.one_of(hours, st.just("deleted"))), max_size=5),
-            min_size=len(NIGHTS),
-            max_size=len(NIGHTS),
-        ),
-        # In each night: the sessions that get a prediction, and how long.
-        "predictions": st.lists(
-            st.dictionaries(st.sampled_from(SESSIONS), st.sampled_from([1.0, 1.5, 3.0]), max_size=8),
-            min_size=len(NIGHTS),
-            max_size=len(NIGHTS),
-        ),
-    }
-)
-
-
-@dataclass
-class FromScratch:
-    """What the ledger must say, kept in Python: (observed_at, hours, served prediction) of each revision."""
-
-    known: dict[int, list[tuple[datetime, float | None, float | None]]] = field(default_factory=dict)
-    arrivals: list[datetime] = field(default_factory=list)
-
-    def observe(
-        self,
-        as_of: datetime,
-        dates: dict[int, datetime],
-        labels: dict[int, float | None],
-        served: dict[int, float],
-    ) -> None:
-        for session, date in dates.items():
-            label = labels.get(session)
-            if date > as_of:
-                continue
-            if session not in self.known:
-                if label is not None:
-                    self.known[session] = [(as_of, label, served.get(session))]
-                    self.arrivals.append(as_of)
-            elif self.known[session][-1][1] != label and date > as_of - CORRECTIONS * DAY:
-                self.known[session].append((as_of, label, self.known[session][0][2]))
-
-    def rolling(self, as_of: datetime, dates: dict[int, datetime]) -> tuple[int, float | None]:
-        errors = []
-        for session, found in self.known.items():
-            current = [each for each in found if each[0] <= as_of][-1:]
-            inside = as_of - WINDOW * DAY < dates[session] <= as_of
-            errors += [abs(h - p) for _, h, p in current if inside and h is not None and p is not None]
-        return len(errors), sum(errors) / len(errors) if errors else None
-
-
-@hypothesis_settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories)
-def test_every_night_says_what_a_computation_from_scratch_says(world: Settings, history: dict[str, list]) -> None:
-    settings = world.model_copy(
-        update={"monitoring_window_days": WINDOW, "correction_window_days": CORRECTIONS, "scoring_horizon_days": 100}
-    )
-    query(
-        settings,
-        "TRUNCATE study_sessions, studyml.outcomes, studyml.outcome_predictions, studyml.predictions,"
-        " studyml.history_observations, studyml.history_states, studyml.history_expectations",
-    )
-    dates = {session: END + days * DAY for session, days in zip(SESSIONS, history["dates"], strict=True)}
-    add_sessions(settings, [(session, date, None) for session, date in dates.items()])
-    expected, labels, served = FromScratch(), dict[int, float | None](), dict[int, float]()
-
-    for night, changes, predictions in zip(NIGHTS, history["changes"], history["predictions"], strict=True):
-        for session, change in changes:
-            if change == "deleted":
-                query(settings, "DELETE FROM study_sessions WHERE id = %s", session)
-                labels[session] = None
-            else:
-                set_label(settings, session, change)
-                exists = scalar(settings, "SELECT count(*) FROM study_sessions WHERE id = %s", session)
-                labels[session] = change if exists else None
-        look(settings, night)
-        expected.observe(night, dates, labels, served)
-        predict_night(settings, night, list(predictions.items()))
-        served |= predictions
-
-    connection = psycopg2.connect(settings.database)
-    for as_of in NIGHTS:
-        found = rolling_errors(connection, as_of=as_of, window_days=WINDOW)
-        n, mae = expected.rolling(as_of, dates)
-        assert (found[0].scope, found[0].n) == (SERVED, n)
-        assert found[0].mae == (None if mae is None else pytest.approx(mae))
-        assert [each.n for each in found[1:] if each.scope == VERSION] == ([n] if n else [])
-        for consumed in (0, 2):
-            arrived = [moment for moment in expected.arrivals if moment <= as_of]
-            newest = scalar(settings, "SELECT coalesce(min(outcome_id), 1) - 1 FROM studyml.outcomes")
-            seen = scalar(
-                settings,
-                "SELECT count(*) FROM studyml.outcomes WHERE revision = 1 AND outcome_id <= %s AND observed_at <= %s",
-                newest + consumed,
-                as_of,
-            )
-            assert new_labels(connection, consumed_through=newest + consumed, as_of=as_of)[0] == len(arrived) - seen
-    connection.close()

@@ -5,6 +5,9 @@ DROP VIEW analytics.study_time_predictions, analytics.prediction_history, analyt
     analytics.model_versions, analytics.freshness, analytics.unscored_sessions;
 
 DROP TABLE studyml.observations, studyml.unlabelled_sessions, studyml.silences;
+DROP INDEX studyml.outcomes_corrections;
+ALTER INDEX studyml.outcomes_by_session_date RESET (autosummarize);
+ALTER INDEX studyml.outcome_predictions_by_session_date RESET (autosummarize);
 
 ALTER TABLE studyml.deliveries DROP COLUMN next_attempt_at;
 

@@ -14,6 +14,13 @@ CREATE TABLE studyml.unlabelled_sessions (
 );
 COMMENT ON TABLE studyml.unlabelled_sessions IS 'Sessions whose date was reached without an outcome: their labels may still arrive.';
 
+-- Corrections are few: a window of the ledger is held against those observed since, not against all that ever was.
+CREATE INDEX outcomes_corrections ON studyml.outcomes (observed_at) INCLUDE (session_id, revision) WHERE revision > 1;
+
+-- Without it the newest pages are not in the index until the table has grown by a fifth, and every window reads them all.
+ALTER INDEX studyml.outcomes_by_session_date SET (autosummarize = on);
+ALTER INDEX studyml.outcome_predictions_by_session_date SET (autosummarize = on);
+
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'studyml_pipeline') THEN
