@@ -7,7 +7,7 @@ UV_INSTALL = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 INSTALLED = .venv/installed-from
 
 .DEFAULT_GOAL = help
-.PHONY: help install run up down test test-all bench bench-quality bench-training bench-gates bench-alerts lint format requirements.txt clean
+.PHONY: help install run up down test test-all bench bench-quality bench-training bench-gates bench-alerts bench-drift bench-monitor lint format requirements.txt clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,9 @@ bench-gates: install  ## how often noise gets past the gates, and a real signal 
 
 bench-alerts: install  ## how often alerts ring for nothing, and how soon for a change, beside peers (QUICK=1: fewer years)
 	$(BIN)/python -m benchmarks.alerts $(if $(QUICK),--quick)
+
+bench-drift: install  ## how often drift is reported where nothing drifts, and where something does (QUICK=1: 50 nights)
+	$(BIN)/python -m benchmarks.drift $(if $(QUICK),--nights 50)
 
 lint: install  ## style, import rules and types
 	$(BIN)/ruff check .

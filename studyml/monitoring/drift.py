@@ -163,10 +163,19 @@ def _measure(name: str, before: Profile, now: Profile, ordered: Floats) -> Featu
     return _missing(found, before, now)
 
 
-def _worth(before: Profile, profile: Profile, *, missing: bool = False) -> float:
-    """What a row is worth: less than one where rows of one student are alike (Kish 1965, the design effect)."""
-    alike = before.crowd.alike_missing if missing else before.crowd.alike
-    return 1 / (1 + (profile.crowd.together - 1) * alike)
+def _worth(before: Profile, now: Profile, *, missing: bool = False) -> float:
+    """What a row is worth in a test, at most 1: less where few students, each alike in all they do, make the night.
+
+    With shares w of the rows per student, two samples of the same students differ by chance with the variance
+    alike x sum (w now - w before)^2 between students plus (1 - alike) (1 / n + 1 / m) within them. Who they are is
+    not known: where the same ones return, that sum is about sum (w now)^2 - sum (w before)^2, and never less than
+    1 / n + 1 / m, its value where every session is anybody's.
+    """
+    one, other = before.crowd, now.crowd
+    alike = one.alike_missing if missing else one.alike
+    independent = 1 / one.rows + 1 / other.rows
+    between = max(other.together / other.rows - one.together / one.rows, independent)
+    return independent / (alike * between + (1 - alike) * independent)
 
 
 def _missing(found: FeatureDrift, before: Profile, now: Profile) -> FeatureDrift:
@@ -174,11 +183,9 @@ def _missing(found: FeatureDrift, before: Profile, now: Profile) -> FeatureDrift
     shares = [each.missing / each.rows for each in crowds]
     if not any(shares):
         return found
-    sizes = [
-        each.rows * _worth(before, profile, missing=True) for each, profile in zip(crowds, (before, now), strict=True)
-    ]
-    p_value = two_proportions(shares[0] * sizes[0], sizes[0], shares[1] * sizes[1], sizes[1])
-    return replace(found, missing_before=shares[0], missing_now=shares[1], missing_p_value=p_value)
+    worth = _worth(before, now, missing=True)
+    counts = (each * worth for crowd in crowds for each in (crowd.missing, crowd.rows))
+    return replace(found, missing_before=shares[0], missing_now=shares[1], missing_p_value=two_proportions(*counts))
 
 
 def _numbers(found: FeatureDrift, before: NumberProfile, now: NumberProfile, ordered: Floats) -> FeatureDrift:
@@ -191,12 +198,12 @@ def _numbers(found: FeatureDrift, before: NumberProfile, now: NumberProfile, ord
     if min(known) < FEWEST_ROWS:
         return found
     distance = kolmogorov_smirnov(before, ordered)
-    sizes = known[0] * _worth(before, before), known[1] * _worth(before, now)
+    worth = _worth(before, now)
     apart = wasserstein(before, now)
     return replace(
         found,
         statistic=distance,
-        p_value=kolmogorov_smirnov_p(distance, *sizes),
+        p_value=kolmogorov_smirnov_p(distance, known[0] * worth, known[1] * worth),
         wasserstein=apart if np.isfinite(apart) else None,
     )
 
@@ -219,8 +226,8 @@ def _categories(found: FeatureDrift, before: CategoryProfile, now: CategoryProfi
     known = [each.crowd.rows - each.crowd.missing for each in (before, now)]
     if min(known) < FEWEST_ROWS:
         return found
-    worth = [each * _worth(before, profile) for each, profile in zip(counts, (before, now), strict=True)]
-    statistic, p_value = chi_square(*worth)
+    worth = _worth(before, now)
+    statistic, p_value = chi_square(*(each * worth for each in counts))
     return replace(found, statistic=statistic, p_value=p_value, jensen_shannon=jensen_shannon(*counts))
 
 
