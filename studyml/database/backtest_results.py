@@ -43,7 +43,10 @@ def incidents(connection: Connection) -> Rows:
 
 
 def retrainings(connection: Connection) -> Rows:
-    """Every retraining that was due, oldest first, with what its version measured on its holdout."""
+    """Every retraining that was due, oldest first, with what its version measured on its holdout.
+
+    One without a decision, or abandoned, is what a killed backtest left before it lived that night again.
+    """
     return _rows(
         connection,
         "SELECT r.as_of, r.reason, r.new_labels, r.decision, r.reasons, r.version, v.architecture, v.recipe,"
@@ -51,7 +54,7 @@ def retrainings(connection: Connection) -> Rows:
         " (v.metrics ->> 'median_mae')::float8 AS holdout_median_mae,"
         " (v.metrics ->> 'estimate_mae')::float8 AS holdout_estimate_mae"
         " FROM studyml.retraining_runs r LEFT JOIN studyml.model_versions v USING (version)"
-        " WHERE r.decision IS DISTINCT FROM 'skipped' ORDER BY r.id",
+        " WHERE r.decision NOT IN ('skipped', 'abandoned') ORDER BY r.id",
     )
 
 

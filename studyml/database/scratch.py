@@ -32,7 +32,8 @@ def scratch_name(url: str) -> str:
     """
     parts = parse_dsn(url)
     name = parts.get("dbname") or parts.get("user") or "studyml"
-    return name.encode()[: _LONGEST_NAME - len(_SUFFIX)].decode(errors="ignore") + _SUFFIX
+    short = name.encode()[: _LONGEST_NAME - len(_SUFFIX)].decode(errors="ignore")
+    return short + _SUFFIX if short + _SUFFIX != name else _SUFFIX + short
 
 
 def beside(url: str, name: str) -> str:
@@ -65,7 +66,15 @@ def create_scratch(url: str) -> str:
 
 
 def drop_scratch(url: str) -> None:
-    """Drop the scratch database beside the one at ``url``, cutting connections to it."""
+    """Drop the scratch database beside the one at ``url``, cutting connections to it.
+
+    One that the login could not create again was made for it by somebody else, and stays.
+    """
+    with connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+        (may_create,) = cursor.fetchone() or (False,)
+    if not may_create:
+        return
     try:
         _execute_alone(
             url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(scratch_name(url)))

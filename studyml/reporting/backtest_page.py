@@ -36,7 +36,6 @@ def backtest_page(document: Document, pictures: Mapping[str, Markup]) -> Markup:
 def _first_screen(document: Document, pictures: Mapping[str, Markup]) -> Markup:
     found, mae = document["summary"], document["served"]["mae"]
     tiles = [
-        (f"{found['nights']:,}", "nights"),
         (f"{found['pages']:,}", "pages"),
         (f"{found['tickets']:,}", "tickets"),
         (f"{found['promoted']:,}", "networks promoted"),
@@ -50,7 +49,7 @@ def _first_screen(document: Document, pictures: Mapping[str, Markup]) -> Markup:
     shown = "".join(f'<div class="tile"><b>{text(value)}</b><span>{text(name)}</span></div>' for value, name in tiles)
     caption = (
         "Rolling mean absolute error of every night. A night judges the predictions that it had served itself, by the"
-        " outcomes that it knew."
+        " outcomes that it knew; median and estimate are judged on the same sessions."
     )
     drawn = parts.card(parts.picture(pictures["timeline"], caption, broad=True)) if "timeline" in pictures else ""
     return (
@@ -106,7 +105,7 @@ def _errors(document: Document, pictures: Mapping[str, Markup]) -> Markup:
                 "–" if against["upper_bound"] is None else f"{against['upper_bound']:.2f}",
             )
         )
-        rows.append(("own" if name == "served" else "", [text(words), hours(served["mae"][name]), *cells]))
+        rows.append(("own" if name == "served" else "", [text(words), f"{served['mae'][name]:.3f}", *cells]))
     table = parts.table(("predictor", "MAE, hours", "served over it", "at most, 90 % sure"), rows)
     coverage = [
         f"{percent(found['share'], 1)} of {counted(found['n'], 'outcome')} fell inside the {name} % interval"
@@ -147,7 +146,7 @@ def _models(document: Document) -> Markup:
                     text(each["training_rows"]),
                     hours(each["holdout_mae"]),
                     "–" if own is None else f"{hours(own['served'])} ({own['n']:,})",
-                    text("; ".join(each["reasons"])),
+                    f"<details><summary>reasons</summary>{parts.paragraphs(each['reasons'])}</details>",
                 ],
             )
         )
@@ -237,4 +236,4 @@ def _colored(style: str, words: str) -> Markup:
 
 
 def _day(moment: str) -> Markup:
-    return text(moment[:10])
+    return f'<span class="day">{text(moment[:10])}</span>'

@@ -9,8 +9,6 @@ DECISIONS = {
     "rejected": "rejected: the champion stays",
     "fallback": "no network passed: a naive predictor serves",
     "failed": "failed: the champion stays",
-    "abandoned": "the process ended before a decision",
-    "None": "not decided",
 }
 REASONS = {
     "first": "no version served yet",

@@ -51,6 +51,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; white-space:
 td.words, th.words { text-align: left; white-space: normal; min-width: 9.5em; }
 tr:last-child td { border-bottom: 0; } tr.own td { font-weight: 600; } tr.small td { color: var(--muted); }
 td svg.range { width: 150px; height: 16px; display: block; }
+.day { white-space: nowrap; }
 details summary { cursor: pointer; color: var(--muted); }
 footer { margin-top: 48px; border-top: 1px solid var(--grid); padding-top: 12px; }
 @media (max-width: 640px) { main { padding: 20px 14px 48px; } .card { padding: 14px; } .wide { display: none; }

@@ -35,7 +35,8 @@ BEGIN
         GRANT USAGE ON SCHEMA studyml, analytics TO studyml_ui;
         GRANT SELECT ON ALL TABLES IN SCHEMA studyml, analytics TO studyml_ui;
     END IF;
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'studyml_pipeline') THEN
+    -- Where the pipeline itself migrates (a backtest's database), it owns everything: it must not revoke from itself.
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'studyml_pipeline' AND rolname <> current_user) THEN
         GRANT USAGE, CREATE ON SCHEMA studyml TO studyml_pipeline;
         GRANT USAGE ON SCHEMA analytics TO studyml_pipeline;
         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA studyml TO studyml_pipeline;

@@ -1,0 +1,76 @@
+"""Other thresholds over nights that were judged."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studyml.monitoring.what_if import CONFIRMED, SUSPECTED, WhatIf, what_if
+
+START = datetime(2026, 1, 1, 1, tzinfo=UTC)
+
+
+def nights(*found: tuple[int, float | None], ratios: tuple[float, ...] = ()) -> list[dict[str, Any]]:
+    return [
+        {
+            "as_of": START + timedelta(days=day),
+            "n": n,
+            "rolling_mae": mae,
+            "baseline_mae": 1.0,
+            "error_ratio": ratios[day] if ratios else None,
+            "error_ratio_limit": 1.25 if ratios else None,
+        }
+        for day, (n, mae) in enumerate(found)
+    ]
+
+
+def one(found: list[WhatIf], ratio: float, minimum: int, rule: str = SUSPECTED) -> WhatIf:
+    (match,) = [each for each in found if (each.rule, each.ratio, each.minimum_outcomes) == (rule, ratio, minimum)]
+    return match
+
+
+def test_an_incident_opens_with_the_first_night_above_and_again_after_a_night_that_is_not() -> None:
+    found = one(
+        what_if(nights((60, 1.0), (60, 1.4), (60, 1.4), (60, 1.1), (60, 1.4)), ratio=1.2, minimum_outcomes=10), 1.2, 10
+    )
+
+    assert (found.judged, found.above, found.is_set) == (5, 3, True)
+    assert found.opened == (START + timedelta(days=1), START + timedelta(days=4))
+
+
+def test_a_night_with_too_few_outcomes_neither_opens_nor_resolves() -> None:
+    found = what_if(nights((60, 1.4), (15, 1.0), (60, 1.4), (15, None)), ratio=1.2, minimum_outcomes=10)
+
+    assert len(one(found, 1.2, 10).opened) == 2
+    assert len(one(found, 1.2, 20).opened) == 1
+    assert one(found, 1.2, 50).judged == 2
+
+
+def test_equal_to_the_limit_is_not_above() -> None:
+    assert one(what_if(nights((60, 1.1)), ratio=1.2, minimum_outcomes=10), 1.1, 10).above == 0
+
+
+def test_what_was_set_is_among_the_pairs() -> None:
+    found = what_if(nights((60, 1.4)), ratio=1.35, minimum_outcomes=30)
+
+    assert [each for each in found if each.is_set] == [one(found, 1.35, 30)]
+
+
+def test_the_confirmed_rule_is_there_where_nights_stored_it_and_keeps_the_limit_of_chance() -> None:
+    found = what_if(nights((60, 1.4), (60, 1.4), ratios=(1.22, 1.4)), ratio=1.2, minimum_outcomes=10)
+
+    assert one(found, 1.1, 10, CONFIRMED).above == 1
+    assert one(found, 1.3, 10, CONFIRMED).above == 1
+    assert one(found, 1.5, 10, CONFIRMED).above == 0
+    assert {each.rule for each in what_if(nights((60, 1.4)), ratio=1.2, minimum_outcomes=10)} == {SUSPECTED}
+
+
+@given(st.lists(st.tuples(st.integers(0, 80), st.none() | st.floats(0, 3)), max_size=40))
+def test_a_higher_ratio_is_never_above_on_more_nights(drawn: list[tuple[int, float | None]]) -> None:
+    found = what_if(nights(*drawn), ratio=1.2, minimum_outcomes=10)
+
+    for minimum in (10, 20, 50):
+        above = [one(found, ratio, minimum).above for ratio in (1.1, 1.2, 1.3, 1.5)]
+        assert above == sorted(above, reverse=True)
+        assert all(len(one(found, ratio, minimum).opened) <= one(found, ratio, minimum).above for ratio in (1.1, 1.5))

@@ -1,0 +1,20 @@
+"""A backtest in a process of its own, to be killed.
+
+``python -m tests.steps.killed_backtest DATABASE_URL FOLDER``.
+"""
+
+import sys
+from pathlib import Path
+
+from studyml.settings import load_settings
+from tests.steps.backtests import QUICK, replay
+
+
+def main(database_url: str, folder: str) -> None:
+    """Replay the nights of ``test_backtest``."""
+    settings = load_settings(database_url=database_url, retrain_min_labels=40, seed=1)
+    replay(settings.model_copy(update=QUICK), Path(folder), first="2026-02-19", last="2026-02-25")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

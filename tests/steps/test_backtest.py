@@ -1,0 +1,267 @@
+"""A backtest lives the nights as they would have been lived, touches nothing of ours, and goes on when killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studyml.errors import ArtifactError, DatabaseError, InputError, RegistryError
+from studyml.settings import Settings
+from studyml.steps import train_candidate
+from studyml.steps.night import night
+from tests.alerting.receivers import webhook
+from tests.conftest import silent
+from tests.scoring.world import every_text, query, scalar
+from tests.steps.backtests import NAIVE, Watch, databases, log, replay, scratch_of
+from tests.steps.test_night import facts
+
+__all__ = ["log"]
+
+FIRST, LAST = "2026-02-12", "2026-02-20"
+
+
+def naive(settings: Settings) -> Settings:
+    return settings.model_copy(update=NAIVE)
+
+
+def test_it_lives_a_night_a_day_at_one_and_reports_them(log: Settings, tmp_path: Path) -> None:
+    watch = Watch()
+
+    document = replay(naive(log), tmp_path / "out", first=FIRST, last=LAST, watch=watch)
+
+    assert [night["as_of"] for night in document["nights"]] == [
+        (datetime(2026, 2, 12, 1, tzinfo=UTC) + timedelta(days=day)).isoformat() for day in range(9)
+    ]
+    assert json.loads((tmp_path / "out" / "backtest.json").read_text()) == document
+    assert escape(document["headline"]) in (tmp_path / "out" / "backtest.html").read_text()
+    assert watch.begun == [(9, 0)]
+    assert len(watch.lines) == 9
+    assert watch.lines[0] == (f"{FIRST} insufficient data over 0 outcomes; fallback: v_20260212_010000", True)
+
+
+def test_by_default_it_begins_when_a_network_can_be_trained_and_ends_when_the_last_label_has_arrived(
+    log: Settings, tmp_path: Path
+) -> None:
+    settings = log.model_copy(update={"retrain_min_labels": 110})
+
+    document = replay(settings, tmp_path / "out", label_delay_hours=0.0)
+
+    trained = document["retrainings"][0]
+    assert trained["as_of"][:10] == document["from"]
+    assert 110 <= trained["training_rows"] + trained["holdout_rows"] < 120
+    assert document["to"] == "2026-03-01"
+    assert scalar(log, "SELECT count(*) FROM study_sessions WHERE actual_duration IS NOT NULL") == 130
+    assert document["rows"] == {"students": 10, "topics": 25, "sessions": 173, "labelled": 130}
+
+
+def test_the_nights_are_those_that_the_system_would_have_lived(log: Settings, tmp_path: Path) -> None:
+    """Beside it: the same nights by the command for a night, with labels filled in by hand before each."""
+    settings = naive(log)
+    replay(settings, tmp_path / "out", first=FIRST, last=LAST, keep=True)
+
+    labels = query(log, "SELECT id, session_date, actual_duration FROM study_sessions WHERE actual_duration > 0")
+    query(log, "UPDATE study_sessions SET actual_duration = NULL")
+    for day in range(9):
+        as_of = datetime(2026, 2, 12, 1, tzinfo=UTC) + timedelta(days=day)
+        for session, date, hours in labels:
+            if date + timedelta(hours=hours + 24) <= as_of:
+                query(log, "UPDATE study_sessions SET actual_duration = %s WHERE id = %s", hours, session)
+        night(settings, as_of=as_of, now=as_of, progress=silent)
+
+    assert facts(scratch_of(log)) == facts(settings)
+
+
+def test_it_changes_nothing_of_ours_and_sends_nothing(log: Settings, tmp_path: Path) -> None:
+    before = every_text(log), query(log, "SELECT s::text FROM study_sessions s ORDER BY id"), databases(log)
+    with webhook() as hook:
+        calling = {name: type(log.alert_urls)(hook.url()) for name in ("alert_urls", "ticket_urls")}
+        calling["heartbeat_url"] = type(log.alert_urls)(hook.url().replace("json", "http"))
+        settings = naive(log).model_copy(update={**calling, "baseline_mae": 0.01})
+
+        document = replay(settings, tmp_path / "out", first=FIRST, last=LAST)
+
+        assert hook.asked == []
+    assert document["incidents"]
+    assert (every_text(log), query(log, "SELECT s::text FROM study_sessions s ORDER BY id"), databases(log)) == before
+    assert not log.artifact_root.exists()
+    assert sorted(each.name for each in (tmp_path / "out").iterdir() if each.name[0] != ".") == [
+        "backtest.html",
+        "backtest.json",
+    ]
+
+
+def test_what_is_kept_can_be_looked_at_and_reported_again(log: Settings, tmp_path: Path) -> None:
+    document = replay(naive(log), tmp_path / "out", first=FIRST, last=LAST, keep=True)
+    assert scalar(scratch_of(log), "SELECT count(*) FROM studyml.nights WHERE finished_at IS NOT NULL") == 9
+    assert (tmp_path / "out" / "artifacts" / "v_20260212_010000" / "model.onnx").is_file()
+    watch = Watch()
+
+    again = replay(naive(log), tmp_path / "out", keep=True, watch=watch)
+
+    assert again == document
+    assert watch.begun == [(9, 9)]
+
+
+def test_a_failed_retraining_is_told_as_an_incident_and_the_nights_go_on(
+    log: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = train_candidate._read
+
+    def refuse(settings: Settings, connection: Any, run: Any, present: Any) -> Any:
+        if present is not None:
+            raise ArtifactError("nothing trains today")
+        return read(settings, connection, run, present)
+
+    monkeypatch.setattr(train_candidate, "_read", refuse)
+    settings = log.model_copy(update={"retrain_min_labels": 40, "baseline_mae": 50.0})
+
+    document = replay(settings, tmp_path / "out", first="2026-02-14", last="2026-02-20")
+
+    assert document["summary"]["nights"] == 7
+    assert [each["decision"] for each in document["retrainings"]][:2] == ["fallback", "failed"]
+    assert [each["kind"] for each in document["incidents"]] == ["task_failed"]
+    assert document["summary"]["pages"] == 1
+
+
+def test_a_first_night_without_a_version_to_serve_ends_the_backtest_with_its_own_sentence(
+    log: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ArtifactError("nothing trains today")
+
+    monkeypatch.setattr(train_candidate, "_read", refuse)
+
+    with pytest.raises(RegistryError, match="no version served"):
+        replay(log, tmp_path / "out", first=FIRST, last=LAST)
+
+
+def test_a_workspace_is_used_and_emptied(log: Settings, empty_database_url: str, tmp_path: Path) -> None:
+    replay(naive(log), tmp_path / "out", first=FIRST, last=LAST, workspace=empty_database_url)
+
+    there = log.model_copy(update={"database_url": type(log.database_url)(empty_database_url)})
+    assert query(there, "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$'") == [
+        ("public",)
+    ]
+    assert query(there, "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace") == []
+
+
+@pytest.mark.parametrize("where", ["our own database", "a database with a table"])
+def test_a_workspace_that_holds_anything_else_is_refused_and_left_alone(
+    log: Settings, empty_database_url: str, tmp_path: Path, where: str
+) -> None:
+    there = log
+    if where != "our own database":
+        there = log.model_copy(update={"database_url": type(log.database_url)(empty_database_url)})
+        query(there, "CREATE TABLE treasure AS SELECT 1 AS gold")
+    before = every_text(there)
+
+    for restart in (False, True):
+        with pytest.raises(InputError, match=r"which is not a backtest's: name an empty database with --workspace"):
+            replay(naive(log), tmp_path / "out", workspace=there.database, restart=restart)
+
+    assert every_text(there) == before
+    assert where == "our own database" or scalar(there, "SELECT gold FROM treasure") == 1
+
+
+def test_another_backtest_in_the_same_place_is_refused_unless_begun_anew(log: Settings, tmp_path: Path) -> None:
+    given = {"folder": tmp_path / "out", "first": FIRST, "last": "2026-02-13"}
+    replay(naive(log), **given, keep=True)
+
+    for asked, named in (
+        ({"first": "2026-02-11"}, r"another --from \(2026-02-12, now 2026-02-11\)"),
+        ({"last": "2026-02-14"}, "another --to"),
+        ({"label_delay_hours": 48.0}, r"another --label-delay \(24.0, now 48.0\)"),
+        ({"folder": Path("/elsewhere")}, "another --out"),
+    ):
+        with pytest.raises(InputError, match=f"{named}.*--restart"):
+            replay(naive(log), **{**given, **asked})
+    with pytest.raises(InputError, match="another STUDYML_SEED"):
+        replay(naive(log).model_copy(update={"seed": 7}), **given)
+
+    document = replay(naive(log), **{**given, "last": FIRST}, restart=True)
+    assert document["summary"]["nights"] == 1
+
+
+def test_a_folder_that_is_not_a_backtests_is_refused_and_left_alone(log: Settings, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+
+    for restart in (False, True):
+        with pytest.raises(InputError, match="not a backtest's: name another folder with --out"):
+            replay(naive(log), tmp_path, first=FIRST, last=LAST, restart=restart)
+
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        (None, "2026-03-02", "--to 2026-03-02 is in the future"),
+        ("2026-02-21", LAST, "--from 2026-02-21 is after --to 2026-02-20"),
+    ],
+)
+def test_dates_that_cannot_be_replayed_are_refused(
+    log: Settings, tmp_path: Path, first: str | None, last: str, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        replay(log, tmp_path / "out", first=first, last=last)
+
+
+def test_without_a_label_there_is_nothing_to_replay(log: Settings, tmp_path: Path) -> None:
+    query(log, "UPDATE study_sessions SET actual_duration = NULL")
+
+    with pytest.raises(InputError, match="nothing to replay"):
+        replay(log, tmp_path / "out")
+
+
+def test_a_login_that_may_not_create_databases_is_told_the_cure(log: Settings, tmp_path: Path) -> None:
+    role = f"poor_{os.getpid()}"
+    query(log, f"CREATE ROLE {role} LOGIN PASSWORD 'poor'")
+    try:
+        query(log, f"GRANT USAGE ON SCHEMA studyml TO {role}")
+        poor = log.database.replace("postgres:", f"{role}:").split("@")
+        address = f"postgresql://{role}:poor@{poor[-1]}"
+        with pytest.raises(DatabaseError, match=r"may not create the database .* name it with --workspace"):
+            replay(log.model_copy(update={"database_url": type(log.database_url)(address)}), tmp_path / "out")
+    finally:
+        query(log, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_killed_at_any_time_it_goes_on_and_ends_as_if_it_never_was(log: Settings, tmp_path: Path) -> None:
+    settings = log.model_copy(update={"retrain_min_labels": 40, "seed": 1})
+    whole = replay(settings, tmp_path / "whole", first="2026-02-19", last="2026-02-25")
+    killed = 0
+    command = [sys.executable, "-m", "tests.steps.killed_backtest", log.database, str(tmp_path / "killed")]
+    for _ in range(2):
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True)
+        before = _finished(log)
+        deadline = time.monotonic() + 120
+        while process.poll() is None and _finished(log) < before + 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        killed += process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    document = replay(settings, tmp_path / "killed", first="2026-02-19", last="2026-02-25")
+
+    assert killed == 2
+    for name in ("summary", "thresholds"):
+        assert document[name] == whole[name]
+    assert document["served"]["mae"] == pytest.approx(whole["served"]["mae"], abs=1e-6)
+    assert [each["decision"] for each in document["retrainings"]] == [each["decision"] for each in whole["retrainings"]]
+
+
+def _finished(settings: Settings) -> int:
+    if scratch_of(settings).database.split("dbname=")[1].split()[0] not in databases(settings):
+        return 0
+    there = scratch_of(settings)
+    if scalar(there, "SELECT to_regclass('studyml.nights') IS NULL"):
+        return 0
+    return int(scalar(there, "SELECT count(*) FROM studyml.nights WHERE finished_at IS NOT NULL"))
