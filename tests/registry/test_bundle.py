@@ -11,6 +11,7 @@ from studyml.errors import ArtifactError
 from studyml.registry.bundle import (
     MANIFEST,
     build_folder,
+    load_verified_json,
     new_build,
     publish,
     reclaim,
@@ -67,6 +68,21 @@ def test_every_single_flipped_byte_is_found(published: tuple[Path, str]) -> None
                 verify(folder, manifest_sha256)
         path.write_bytes(content)
     verify(folder, manifest_sha256)
+
+
+def test_one_document_is_read_without_the_others_and_never_damaged(published: tuple[Path, str]) -> None:
+    folder, manifest_sha256 = published
+    (folder / "model.onnx").write_bytes(b"another")
+
+    assert load_verified_json(folder, manifest_sha256, "metadata.json") == {"version": VERSION}
+    assert load_verified_json(folder, manifest_sha256, "reference.json") is None
+    (folder / "reference.json").write_text("{}")
+    assert load_verified_json(folder, manifest_sha256, "reference.json") is None
+    (folder / "metadata.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"metadata\.json of version .* is damaged"):
+        load_verified_json(folder, manifest_sha256, "metadata.json")
+    with pytest.raises(ArtifactError, match="not the one that was published"):
+        load_verified_json(folder, "0" * 64, "metadata.json")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "plots/curve.png", MANIFEST])
