@@ -125,7 +125,7 @@ def no_better_message(
     return compose(
         "the retraining did not help, a person is needed",
         summary=f"The model is degraded (incident {incident_id}), and the retraining for it brought no better one.",
-        facts=[f"The candidate{named} {said}: {reason}" for reason in reasons] or [f"The candidate{named} {said}."],
+        facts=[f"The candidate{named} {said}.", *reasons],
         done=[
             "The champion goes on serving. No other retraining is made for this incident: only new labels make one due."
         ],

@@ -28,8 +28,6 @@ Ids = NDArray[np.int64]
 
 _TYPES = {"id": ">i8", "integer": ">i8", "time": ">i8", "number": ">f8", "category": ">i4"}
 _READ_TRIES = 3
-#: More levels than this are not worth a column each; the rest counts as unseen.
-MAXIMUM_LEVELS = 200
 
 #: Above this many ids one range is read and the rest dropped: cheaper than looking up each.
 _MANY_IDS = 50_000
@@ -150,34 +148,6 @@ def read_sessions(
     if ids is not None:
         conditions.append(sql.SQL("id BETWEEN {} AND {}").format(sql.Literal(ids[0]), sql.Literal(ids[1])))
     return read_rows(connection, schema, "study_sessions", columns, vocabularies, sql.SQL(" AND ").join(conditions))
-
-
-def read_vocabularies(
-    connection: Connection, schema: str, *, ids: Mapping[str, Ids] | None = None
-) -> dict[str, tuple[str, ...]]:
-    """The levels of every category, most frequent first, at most MAXIMUM_LEVELS each.
-
-    ``ids`` by table: only the levels of the categories of these tables, and of these rows.
-    """
-    tables = {"students": STUDENTS, "topics": TOPIC_COLUMNS, "study_sessions": SESSION_FEATURES}
-    found: dict[str, tuple[str, ...]] = {}
-    for table in tables if ids is None else ids:
-        where: sql.Composable = sql.SQL("true")
-        if ids is not None:
-            where = sql.SQL("id = ANY({}::bigint[])").format(array_literal(ids[table]))
-        for column in tables[table]:
-            if column.kind == "category":
-                found[column.name] = _levels(connection, schema, table, column.name, where)
-    return found
-
-
-def _levels(connection: Connection, schema: str, table: str, name: str, where: sql.Composable) -> tuple[str, ...]:
-    query = sql.SQL(
-        "SELECT {0}::text FROM {1} WHERE {0}::text <> '' AND {3} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {2}"
-    ).format(sql.Identifier(name), sql.Identifier(schema, table), sql.Literal(MAXIMUM_LEVELS), where)
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        return tuple(level for (level,) in cursor.fetchall())
 
 
 def read_subjects(connection: Connection, schema: str) -> list[tuple[int, str | None]]:

@@ -69,18 +69,7 @@ def build_fallback(
     folder = build_folder(settings.artifact_root, version)
     write_reference(folder, frame, predicted=_hours(frame, best, median))
     write_evaluation(folder, frame, metadata)
-    metrics: dict[str, Any] = {
-        "holdout_rows": len(holdout.actual),
-        **{f"{name}_mae": value for name, value in errors.items()},
-    }
-    if errors:
-        predicted = holdout.predicted[best]
-        expected = expected_error(holdout.actual, predicted, groups_of(holdout.student_id, holdout.session_date))
-        metrics |= {
-            "mae": errors[best],
-            "rmse": root_mean_squared_error(holdout.actual, predicted),
-            "relative_error": None if expected is None else expected.to_json(),
-        }
+    metrics = _metrics(holdout, best, errors)
     record_training(
         connection,
         version,
@@ -91,6 +80,22 @@ def build_fallback(
         metrics=metrics,
     )
     return version, why
+
+
+def _metrics(holdout: Holdout, best: str, errors: dict[str, float]) -> dict[str, Any]:
+    metrics: dict[str, Any] = {
+        "holdout_rows": len(holdout.actual),
+        **{f"{name}_mae": value for name, value in errors.items()},
+    }
+    if not errors:
+        return metrics
+    predicted = holdout.predicted[best]
+    expected = expected_error(holdout.actual, predicted, groups_of(holdout.student_id, holdout.session_date))
+    return metrics | {
+        "mae": errors[best],
+        "rmse": root_mean_squared_error(holdout.actual, predicted),
+        "relative_error": None if expected is None else expected.to_json(),
+    }
 
 
 def _judged_on(

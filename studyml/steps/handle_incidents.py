@@ -40,7 +40,7 @@ def one_incident(settings: Settings, incident_id: int) -> Told:
 def acknowledge_incident(settings: Settings, incident_id: int, *, now: datetime, name: str) -> None:
     """Record who takes care of an open incident; raises RegistryError where it is not open."""
     with own_database(settings) as connection:
-        acknowledge(connection, incident_id, name=name, at=Moment(now, now))
+        acknowledge(connection, incident_id, name=redacted(settings, name), at=Moment(now, now))
         connection.commit()
 
 

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studyml.database.connection import Connection
-from studyml.database.source import read_sessions_by_id, read_students, read_topics, read_vocabularies
+from studyml.database.source import read_sessions_by_id, read_students, read_topics
+from studyml.database.vocabularies import read_vocabularies
 from studyml.features.definition import assemble
 from studyml.frame import Frame
 

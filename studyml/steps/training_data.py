@@ -7,7 +7,8 @@ import numpy as np
 
 from studyml.database.connection import Connection
 from studyml.database.quarantine import QuarantinedRow
-from studyml.database.source import read_sessions, read_students, read_topics, read_vocabularies
+from studyml.database.source import read_sessions, read_students, read_topics
+from studyml.database.vocabularies import read_vocabularies
 from studyml.features.definition import FEATURES, Assembled, assemble
 from studyml.features.history import HISTORY_FEATURES, SEQUENCE_FEATURES
 from studyml.frame import Frame

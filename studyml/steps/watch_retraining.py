@@ -65,7 +65,7 @@ def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> N
     message = no_better_message(
         incident_id=incident.id,
         decision=str(run.decision),
-        reasons=run.reasons[:_MOST_REASONS],
+        reasons=[reason for reason in run.reasons if not reason.endswith("stays champion")][:_MOST_REASONS],
         version=run.version,
         links=links,
     )

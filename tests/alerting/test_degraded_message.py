@@ -113,7 +113,7 @@ def test_a_retraining_that_did_not_help_asks_for_a_person_and_says_why() -> None
     )
 
     assert message.subject == "studyml: the retraining did not help, a person is needed"
-    assert "- The candidate v_2 was rejected: it may be worse than v_1\n" in message.body
+    assert "- The candidate v_2 was rejected.\n- it may be worse than v_1\n" in message.body
     assert "No other retraining is made for this incident" in message.body
     assert "1. See what the candidate did: studyml versions report v_2\n" in message.body
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from studyml.contract import LATEST
-from studyml.database import labels, source
+from studyml.database import labels, source, vocabularies
 from studyml.database.connection import Connection
 from studyml.errors import DatabaseError, SourceError, StudymlError
 from studyml.frame import MISSING, NULL_INTEGER, UNSEEN, Frame, to_datetime, to_microseconds
@@ -197,7 +197,7 @@ def test_the_apps_own_column_types_do_not_matter(shared_url: str, types: dict[st
         shared_url,
         "INSERT INTO app.study_sessions VALUES (5, 3, 4, '2026-02-01', 2, 1.25, 'morning', 1, 2, 4, 'reading', 'home')",
     )
-    known = read(shared_url, lambda c: source.read_vocabularies(c, "app"), "Asia/Seoul")
+    known = read(shared_url, lambda c: vocabularies.read_vocabularies(c, "app"), "Asia/Seoul")
     students = read(shared_url, lambda c: source.read_students(c, "app", known), "Asia/Seoul")
     topics = read(shared_url, lambda c: source.read_topics(c, "app", known), "Asia/Seoul")
     labelled = read(shared_url, read_labels, "Asia/Seoul")
@@ -219,11 +219,13 @@ class TestVocabularies:
         levels = ["b", "a", "c", "c", "", None]
         for number, level in enumerate(levels):
             ask(app, "INSERT INTO app.topics (id, subject) VALUES (%s, %s)", number, level)
-        assert read(app, lambda c: source.read_vocabularies(c, "app"))["subject"] == ("c", "a", "b")
+        assert read(app, lambda c: vocabularies.read_vocabularies(c, "app"))["subject"] == ("c", "a", "b")
 
     def test_more_levels_than_are_worth_a_column_are_cut(self, app: str) -> None:
         ask(app, "INSERT INTO app.topics (id, subject) SELECT n, 'subject ' || n FROM generate_series(1, 300) n")
-        assert len(read(app, lambda c: source.read_vocabularies(c, "app"))["subject"]) == source.MAXIMUM_LEVELS
+        assert (
+            len(read(app, lambda c: vocabularies.read_vocabularies(c, "app"))["subject"]) == vocabularies.MAXIMUM_LEVELS
+        )
 
     def test_subjects_may_be_missing(self, app: str) -> None:
         ask(app, "INSERT INTO app.topics (id, subject) VALUES (1, 'Physics'), (2, NULL)")

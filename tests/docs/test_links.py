@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from studyml.alerting.incidents import KINDS
+from studyml.alerting.messages import SECTIONS
 from studyml.settings import Settings
 from tests.docs.documents import NAMES, ROOT, anchors, links, read
 
@@ -48,10 +50,8 @@ def test_every_document_is_reached_from_the_readme() -> None:
 
 
 def test_the_sections_that_messages_link_to_are_in_the_runbook() -> None:
-    text = read("studyml/alerting/message.py")
-    sections = re.findall(r"#([a-z]+(?:-[a-z]+)*)[\"']", text) + re.findall(r"\.lines\(\"([a-z-]+)\"", text)
-    assert {"degraded", "task-failed"} <= set(sections)
-    assert set(sections) <= anchors(RUNBOOK)
+    assert set(SECTIONS) == set(KINDS)
+    assert set(SECTIONS.values()) <= anchors(RUNBOOK)
     assert Settings.model_fields["runbook_url"].default == RUNBOOK
 
 

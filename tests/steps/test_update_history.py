@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from studyml.database import source as source_module
+from studyml.database.vocabularies import read_vocabularies
 from studyml.errors import DatabaseError
 from studyml.features.definition import assemble
 from studyml.features.history import HISTORY_FEATURES, SEQUENCE_FEATURES, history_from_log, subject_key
@@ -52,7 +53,7 @@ def at_night(settings: Settings, as_of: datetime, *, after: datetime, through: d
             source_module.read_topics(source, schema, known),
         ).frame
 
-    known = read_source(settings, lambda source: source_module.read_vocabularies(source, schema))
+    known = read_source(settings, lambda source: read_vocabularies(source, schema))
     frame = read_source(settings, read)
     with own_database(settings) as connection:
         return with_history_at(connection, frame, as_of=as_of, features=ALL)

@@ -109,7 +109,7 @@ class TestARetrainingForADegradation:
 
         [body] = bodies(settings)
         assert "brought no better one" in body
-        assert "was rejected: the rejected" in body
+        assert "was rejected.\n- the rejected\n" in body
 
     def test_that_was_promoted_asks_for_nobody(self, settings: Settings, incident: int) -> None:
         run(settings, "promoted", incident=incident)
