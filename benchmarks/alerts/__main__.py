@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.alerts.arrivals import ARRIVALS
-from benchmarks.alerts.detectors import peers_at_hand
+from benchmarks.alerts.detectors import OURS, peers_at_hand
 from benchmarks.alerts.errors import GUIDE, REAL_LOGS, ErrorPool, guides_errors, real_errors
 from benchmarks.alerts.measure import RATES, Case, Found, measure
 from benchmarks.alerts.report import print_report, targets
@@ -41,7 +41,8 @@ def main() -> int:
             for rate in options.rates:
                 case = Case(pool.name, arrivals, rate)
                 cells[case] = measure(pool, case, years=years, seed=options.seed, peers=peers)
-                progress.print(f"{pool.name}, {arrivals}, {rate:g} a day: {years} years", style="dim", highlight=False)
+                done = f"{pool.name}, {arrivals}, {rate:g} a day: {cells[case][OURS].years} years"
+                progress.print(done, style="dim", highlight=False)
     reached = print_report(Console(width=None if sys.stdout.isatty() else _WIDTH), cells)
     if options.json:
         options.json.write_text(json.dumps(_as_json(cells), indent=2) + "\n", encoding="utf-8")
@@ -52,7 +53,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.alerts", description=__doc__.splitlines()[0])
     names = (GUIDE, *REAL_LOGS)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_YEARS} years of each")
-    parser.add_argument("--years", type=int, help=f"years of each log, pattern and rate (default {YEARS})")
+    parser.add_argument("--years", type=int, help=f"years of each log, pattern and rate, at most (default {YEARS})")
     parser.add_argument("--seed", type=int, default=1, help="of all that is drawn")
     parser.add_argument("--logs", nargs="+", default=names, choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--rates", nargs="+", type=float, default=RATES, help="labelled sessions a day")

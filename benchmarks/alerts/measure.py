@@ -2,8 +2,9 @@
 
 A year is 30 days to fill the windows and 365 nights after them. *Healthy*: the errors are those of the log throughout.
 *Changed*: from day 90 on they are larger (errors.changed). Each year has a version of its own: its expected error is
-that of sessions drawn anew, as many as 30 days bring but at least 480, which arrive by the same pattern. The guide's
-baseline is exact, the MAE of the whole log. River's detectors cost a loop over the sessions and are given fewer years.
+that of sessions drawn anew, which arrive by the same pattern: 480 as in a log of the guide's, or as many as its 90 days
+bring where that is more. The guide's baseline is exact, the MAE of the whole log. Where a year has many sessions fewer
+are simulated, and fewer still for river's detectors, which cost a loop over the sessions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +28,10 @@ CHANGES = (0.1, 0.2, 0.3, 0.5)
 KINDS = (ERRORS_GROW, SESSIONS_GROW)
 WARM_UP, YEAR, CHANGE_DAY = 30, 365, 90
 DAYS = WARM_UP + YEAR
-EXPECTED_ROWS, EXPECTED_DAYS, EXPECTED_RATE = 480, 30, 8.0
-#: A peer is given so many sessions for each cell.
-_PEER_SESSIONS = 100_000
+EXPECTED_ROWS, EXPECTED_DAYS, EXPECTED_RATE = 480, 90, 8.0
+_DAY_MICROSECONDS = 24 * 3600 * 1_000_000
+#: At most so many sessions are simulated for a case, and so many are shown to a peer.
+_SESSIONS, _PEER_SESSIONS = 8_000_000, 200_000
 
 Rings = Callable[[Stream], Nights]
 
@@ -70,11 +72,11 @@ class Found:
 
 
 def measure(pool: ErrorPool, case: Case, *, years: int, seed: int, peers: Sequence[str] = PEERS) -> dict[str, Found]:
-    """What each rule did in ``years`` years of ``case``; the same arguments give the same figures."""
+    """What each rule did in up to ``years`` years of ``case``; the same arguments give the same figures."""
     random = np.random.default_rng([seed, list(ARRIVALS).index(case.arrivals), round(case.rate * 10), len(pool.actual)])
     actual = {(kind, by): changed(pool, kind, by) for kind in KINDS for by in CHANGES}
     found = {name: Found() for name in (GUIDES_RULE, OURS, *peers)}
-    for year in range(years):
+    for year in range(min(years, _years(case, _SESSIONS))):
         expected = _expected(random, pool, case)
         arrived = ARRIVALS[case.arrivals](random, pool, case.rate, DAYS)
         before, predicted = pool.actual[arrived.row], pool.predicted[arrived.row]
@@ -83,7 +85,7 @@ def measure(pool: ErrorPool, case: Case, *, years: int, seed: int, peers: Sequen
             key: replace(healthy, actual=np.where(arrived.day < CHANGE_DAY, before, after[arrived.row]))
             for key, after in actual.items()
         }
-        for name, rings in _rules(pool, expected, peers if year < _peer_years(case) else ()).items():
+        for name, rings in _rules(pool, expected, peers if year < _years(case, _PEER_SESSIONS) else ()).items():
             _count(found[name], rings, healthy, streams, pool.mae)
     return found
 
@@ -97,19 +99,19 @@ def _rules(pool: ErrorPool, expected: ExpectedError, peers: Sequence[str]) -> di
     }
 
 
-def _peer_years(case: Case) -> int:
-    return max(1, round(_PEER_SESSIONS / DAYS / case.rate))
+def _years(case: Case, sessions: int) -> int:
+    return max(1, round(sessions / DAYS / case.rate))
 
 
 def _expected(random: np.random.Generator, pool: ErrorPool, case: Case) -> ExpectedError:
-    """The expected error of a version that was trained before the year, sessions of a student grouped."""
+    """The expected error of a version that was trained before the year."""
     rows = max(EXPECTED_ROWS, round(EXPECTED_DAYS * case.rate))
     rate = max(EXPECTED_RATE, case.rate)
-    drawn: Integers = np.empty(0, np.int64)
-    while len(drawn) < rows:
-        drawn = np.append(drawn, ARRIVALS[case.arrivals](random, pool, rate, round(2 * rows / rate)).row)
-    drawn = drawn[:rows]
-    expected = expected_error(pool.actual[drawn], pool.predicted[drawn], pool.student[drawn])
+    row: Integers = np.empty(0, np.int64)
+    while len(row) < rows:
+        arrived = ARRIVALS[case.arrivals](random, pool, rate, round(2 * rows / rate))
+        row, day = arrived.row[:rows], arrived.day[:rows]
+    expected = expected_error(pool.actual[row], pool.predicted[row], pool.student[row], day * _DAY_MICROSECONDS)
     if expected is None:
         raise ValueError(f"the errors of {pool.name} cannot be compared with anything")
     return expected

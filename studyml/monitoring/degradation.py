@@ -4,12 +4,13 @@ The guide's rule compares the MAE of 30 days with a fixed number of hours. Few o
 exceed it by chance. This rule compares the mean *relative* error |actual - predicted| / predicted of one version with
 the one that it had out of fold, and asks for a difference that chance does not explain:
 
-    mean / expected mean > max(1.2, 1 + CV (z sqrt(D (1/n + 1/rows)) + (z^2 - 1)/6 skewness D/n))
+    mean / expected mean > max(1.2, 1 + CV (z sqrt(D/n + E/rows) + (z^2 - 1)/6 skewness D/n))
 
 - CV is the coefficient of variation of the relative error out of fold, ``rows`` how many there were: the expected mean
   is an estimate as well.
-- D is the design effect. Sessions of one student are alike, so n of them say less than n of strangers. It is the
-  cluster-robust variance of the mean over that of independent rows (Liang and Zeger, Biometrika 1986), at least 1.
+- D and E are design effects. Sessions of one student are alike, so n of them say less than n of strangers: each is the
+  cluster-robust variance of the mean over that of independent rows (Liang and Zeger, Biometrika 1986), at least 1. In a
+  window of days a student's week repeats itself (D), in the months of the training rows the student does (E).
 - The second term is the first of Cornish and Fisher's expansion (1938): means of few skewed values exceed the normal
   quantile far too often.
 - Each relative error counts up to a cap, so that one session of a very short prediction decides nothing.
@@ -36,16 +37,21 @@ MINIMUM_RATIO = 1.2
 _CAP_QUANTILE, _CAP_FACTOR = 0.95, 2.0
 #: A spread so small beside the mean is equal errors but for rounding.
 _ROUNDING = 1e-9
+_WEEK_MICROSECONDS = 7 * 24 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True)
 class ExpectedError:
-    """The relative error that a version had on ``rows`` rows which it had not seen, each error at most ``cap``."""
+    """The relative error that a version had on ``rows`` rows which it had not seen, each error at most ``cap``.
+
+    The design effects are those of weeks of one student and of students, 1 where rows are as good as independent.
+    """
 
     mean: float
     coefficient_of_variation: float
     skewness: float
-    design_effect: float
+    week_effect: float
+    student_effect: float
     rows: int
     cap: float
 
@@ -57,16 +63,17 @@ class ExpectedError:
     def from_json(cls, stored: Mapping[str, Any] | None) -> "ExpectedError | None":
         """The inverse of ``to_json``; None for a version that was published without it.
 
-        >>> ExpectedError.from_json(ExpectedError(0.25, 0.8, 1.0, 1.2, 480, 1.1).to_json())
-        ExpectedError(mean=0.25, coefficient_of_variation=0.8, skewness=1.0, design_effect=1.2, rows=480, cap=1.1)
+        >>> expected = ExpectedError(0.25, 0.8, 1.0, 1.2, 1.5, 480, 1.1)
+        >>> ExpectedError.from_json(expected.to_json()) == expected
+        True
         >>> ExpectedError.from_json({"mae": 0.99}) is None
         True
         """
         found = [stored[each.name] for each in fields(cls) if stored and stored.get(each.name) is not None]
         if len(found) < len(fields(cls)):
             return None
-        mean, variation, skewness, design_effect, rows, cap = map(float, found)
-        return cls(mean, variation, skewness, design_effect, int(rows), cap)
+        mean, variation, skewness, week_effect, student_effect, rows, cap = map(float, found)
+        return cls(mean, variation, skewness, week_effect, student_effect, int(rows), cap)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Window:
 
 
 #: The longest first.
-RULES = tuple(Window(days, 10, 3.6) for days in (30, 14, 7, 3))
+RULES = tuple(Window(days, 10, 3.9) for days in (30, 14, 7, 3))
 
 
 @dataclass(frozen=True)
@@ -93,12 +100,14 @@ class Evidence:
     confirmed: bool
 
 
-def expected_error(actual: Floats, predicted: Floats, groups: Integers | None = None) -> ExpectedError | None:
+def expected_error(
+    actual: Floats, predicted: Floats, student_id: Integers | None = None, session_date: Integers | None = None
+) -> ExpectedError | None:
     """The error to expect, from ``actual`` and out-of-fold ``predicted`` hours, [n] each, predictions above 0.
 
-    ``groups`` [n] numbers what belongs together, such as the sessions of a student; without it rows count as
-    independent. None with fewer than 30 rows, or where nothing can be compared with it: almost all errors 0, or one
-    that is no number.
+    ``student_id`` [n] and ``session_date`` [n], microseconds, say which rows repeat each other; without them rows
+    count as independent. None with fewer than 30 rows, or where nothing can be compared with it: almost all errors 0,
+    or one that is no number.
 
     >>> hours = np.linspace(1, 4, 40)
     >>> round(expected_error(hours, 1.25 * hours).mean, 3)
@@ -116,25 +125,30 @@ def expected_error(actual: Floats, predicted: Floats, groups: Integers | None = 
         return None
     off = capped - mean
     skewness = max(0.0, float((off**3).mean()) / deviation**3) if deviation > _ROUNDING * mean else 0.0
-    design = _design_effect(off, np.arange(len(off)) if groups is None else groups)
-    return ExpectedError(mean, deviation / mean, skewness, design, len(errors), cap)
+    rows = np.arange(len(off))
+    student = rows if student_id is None else np.unique(student_id, return_inverse=True)[1].ravel()
+    week = rows if session_date is None else session_date // _WEEK_MICROSECONDS
+    of_week = _design_effect(off, np.unique(np.column_stack([student, week]), axis=0, return_inverse=True)[1].ravel())
+    # The only student of a log repeats nobody, its weeks still do.
+    of_student = max(of_week, _design_effect(off, student))
+    return ExpectedError(mean, deviation / mean, skewness, of_week, of_student, len(errors), cap)
 
 
 def _design_effect(off: Floats, groups: Integers) -> float:
-    """Variance of the mean of what ``off`` [n] is, groups resampled whole, over that of independent rows; from 1 on."""
-    of_group = np.bincount(np.unique(groups, return_inverse=True)[1].ravel(), off)
+    """Variance of the mean of what ``off`` [n] is, groups drawn whole, over that of independent rows; from 1 on."""
     total = float((off**2).sum())
-    return max(1.0, float((of_group**2).sum()) / total) if total > 0 else 1.0
+    return max(1.0, float((np.bincount(groups, off) ** 2).sum()) / total) if total > 0 else 1.0
 
 
 def limit(expected: ExpectedError, window: Window, n: Floats | float) -> Floats:
     """What the ratio to the expected mean must exceed with ``n`` outcomes, one number or an array of them, above 0.
 
-    >>> limit(ExpectedError(0.25, 0.8, 0.0, 1.0, 400, 1.0), Window(30, 10, 3.5), np.array([100.0, 10_000.0])).round(3)
+    >>> expected = ExpectedError(0.25, 0.8, 0.0, 1.0, 1.0, 400, 1.0)
+    >>> limit(expected, Window(30, 10, 3.5), np.array([100.0, 10_000.0])).round(3)
     array([1.313, 1.2  ])
     """
-    share = expected.design_effect / np.asarray(n, np.float64)
-    normal = window.z * np.sqrt(share + expected.design_effect / expected.rows)
+    share = expected.week_effect / np.asarray(n, np.float64)
+    normal = window.z * np.sqrt(share + expected.student_effect / expected.rows)
     skewed = (window.z**2 - 1) / 6 * expected.skewness * share
     return np.maximum(MINIMUM_RATIO, 1 + expected.coefficient_of_variation * (normal + skewed))
 
@@ -144,10 +158,10 @@ def weigh(expected: ExpectedError, observed: Mapping[int, tuple[int, float]]) ->
 
     The longest window that confirms decides, else the longest with enough outcomes; None where none has enough.
 
-    >>> expected = ExpectedError(0.25, 0.8, skewness=0.0, design_effect=1.0, rows=400, cap=1.0)
+    >>> expected = ExpectedError(0.25, 0.8, 0.0, week_effect=1.0, student_effect=1.0, rows=400, cap=1.0)
     >>> found = weigh(expected, {30: (100, 0.35), 7: (30, 0.5)})
     >>> found.days, found.n, found.error_ratio, round(found.limit, 3), found.confirmed
-    (30, 100, 1.4, 1.322, True)
+    (30, 100, 1.4, 1.349, True)
     >>> weigh(expected, {30: (9, 0.9)}) is None
     True
     """

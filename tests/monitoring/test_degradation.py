@@ -26,7 +26,10 @@ from tests.conftest import END
 from tests.scoring.world import EARLIER, VERSION, judged, query
 
 DAY, TICK = timedelta(days=1), timedelta(microseconds=1)
-EXPECTED = ExpectedError(mean=0.25, coefficient_of_variation=0.8, skewness=1.0, design_effect=1.2, rows=480, cap=1.5)
+EXPECTED = ExpectedError(
+    mean=0.25, coefficient_of_variation=0.8, skewness=1.0, week_effect=1.2, student_effect=1.5, rows=480, cap=1.5
+)
+WEEK = 7 * 24 * 3600 * 1_000_000
 LONGEST, SHORTEST = RULES[0], RULES[-1]
 
 seeds = st.integers(0, 2**32 - 1)
@@ -55,9 +58,11 @@ class TestExpectedError:
     @given(seeds)
     def test_the_order_of_the_rows_changes_nothing(self, seed: int) -> None:
         actual, predicted = out_of_fold(seed)
-        groups = np.arange(200) // 10
+        student, date = np.arange(200) % 9, np.arange(200) * WEEK // 12
         order = np.random.default_rng(seed).permutation(200)
-        one, other = (expected_error(actual[rows], predicted[rows], groups[rows]) for rows in (np.arange(200), order))
+        one, other = (
+            expected_error(actual[rows], predicted[rows], student[rows], date[rows]) for rows in (np.arange(200), order)
+        )
 
         assert one is not None
         assert other is not None
@@ -69,7 +74,7 @@ class TestExpectedError:
         assert found is not None
         assert (found.mean, found.rows) == (pytest.approx(0.15), 100)
         assert found.coefficient_of_variation == pytest.approx(1 / 3)
-        assert (found.skewness, found.design_effect) == (pytest.approx(0), 1.0)
+        assert (found.skewness, found.week_effect, found.student_effect) == (pytest.approx(0), 1.0, 1.0)
 
     def test_one_absurd_session_moves_the_mean_no_further_than_the_cap(self) -> None:
         actual, predicted = out_of_fold(1)
@@ -82,15 +87,23 @@ class TestExpectedError:
         assert found.cap == pytest.approx(usual.cap, rel=0.2)
         assert found.mean < usual.mean + found.cap / 200
 
-    def test_rows_of_one_student_that_are_all_alike_count_once(self) -> None:
-        actual, predicted = out_of_fold(2, rows=50)
+    def test_sessions_of_one_student_that_are_all_alike_count_once(self) -> None:
+        actual, predicted = (np.repeat(each, 8) for each in out_of_fold(2, rows=50))
+        student, week = np.repeat(np.arange(50), 8), np.tile([0, 0, 1, 1, 2, 2, 3, 3], 50)
         alone = expected_error(actual, predicted)
-        repeated = expected_error(np.repeat(actual, 8), np.repeat(predicted, 8), np.repeat(np.arange(50), 8))
+        repeated = expected_error(actual, predicted, student, week * WEEK)
 
         assert alone is not None
         assert repeated is not None
-        assert alone.design_effect == 1
-        assert repeated.design_effect == pytest.approx(8)
+        assert (alone.week_effect, alone.student_effect) == (1, 1)
+        assert (repeated.week_effect, repeated.student_effect) == (pytest.approx(2), pytest.approx(8))
+
+    def test_in_a_log_of_one_student_the_weeks_repeat(self) -> None:
+        actual, predicted = (np.repeat(each, 8) for each in out_of_fold(2, rows=50))
+        found = expected_error(actual, predicted, np.ones(400, np.int64), np.repeat(np.arange(50), 8) * WEEK)
+
+        assert found is not None
+        assert (found.week_effect, found.student_effect) == (pytest.approx(8), pytest.approx(8))
 
     @pytest.mark.parametrize(
         ("actual", "predicted"),
@@ -133,17 +146,22 @@ class TestLimit:
 
     @given(outcomes)
     def test_it_is_never_below_the_guides_ratio(self, n: int) -> None:
-        certain = ExpectedError(0.25, 0.0, 0.0, 1.0, 10**9, 1.0)
+        certain = ExpectedError(0.25, 0.0, 0.0, 1.0, 1.0, 10**9, 1.0)
         assert limit(certain, LONGEST, n) == MINIMUM_RATIO
 
     def test_it_is_the_one_of_the_formula(self) -> None:
-        share, rest = 1.2 / 50, 1.2 / 480
-        by_hand = 1 + 0.8 * (4 * math.sqrt(share + rest) + (16 - 1) / 6 * 1.0 * share)
+        by_hand = 1 + 0.8 * (4 * math.sqrt(1.2 / 50 + 1.5 / 480) + (16 - 1) / 6 * 1.0 * 1.2 / 50)
         assert limit(EXPECTED, Window(30, 10, 4.0), 50) == pytest.approx(by_hand)
 
     @pytest.mark.parametrize(
         "worse",
-        [{"coefficient_of_variation": 1.0}, {"skewness": 2.0}, {"design_effect": 2.0}, {"rows": 100}],
+        [
+            {"coefficient_of_variation": 1.0},
+            {"skewness": 2.0},
+            {"week_effect": 2.0},
+            {"student_effect": 3.0},
+            {"rows": 100},
+        ],
         ids=lambda each: next(iter(each)),
     )
     def test_whatever_makes_chance_larger_raises_it(self, worse: dict[str, float]) -> None:
