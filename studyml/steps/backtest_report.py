@@ -18,7 +18,7 @@ from studyml.frame import to_datetime, to_microseconds
 from studyml.monitoring.what_if import what_if
 from studyml.reporting import backtest_plots as plots
 from studyml.reporting.backtest_page import backtest_page
-from studyml.reporting.backtest_words import assumptions, headline
+from studyml.reporting.backtest_words import assumptions, findings, headline
 from studyml.reporting.pictures import inline_svg
 from studyml.settings import Settings
 from studyml.steps.backtest_workspace import JSON, PAGE, Workspace
@@ -79,7 +79,7 @@ def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str
         "deployments": results.deployments(scratch),
         "nights": nights,
     }
-    return {"headline": headline(document), **document}
+    return {"headline": headline(document), "findings": findings(document), **document}
 
 
 def _summary(

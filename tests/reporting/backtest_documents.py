@@ -72,6 +72,7 @@ def document(**changes: Any) -> dict[str, Any]:
     ]
     return {
         "headline": "It went well.",
+        "findings": ["It was quiet."],
         "from": "2026-02-01",
         "to": "2026-02-04",
         "label_delay_hours": 24.0,
