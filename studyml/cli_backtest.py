@@ -106,7 +106,7 @@ def _bar() -> Iterator[_Bar]:
 
 
 def _show(document: dict[str, Any]) -> None:
-    typer.echo(document["headline"])
+    typer.echo("\n".join([document["headline"], *document["findings"]]))
     served = document["served"]
     if served["n"]:
         rows = [

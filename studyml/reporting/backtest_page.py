@@ -36,9 +36,9 @@ def backtest_page(document: Document, pictures: Mapping[str, Markup]) -> Markup:
 def _first_screen(document: Document, pictures: Mapping[str, Markup]) -> Markup:
     found, mae = document["summary"], document["served"]["mae"]
     tiles = [
-        (f"{found['pages']:,}", "pages"),
-        (f"{found['tickets']:,}", "tickets"),
-        (f"{found['promoted']:,}", "networks promoted"),
+        (f"{found['pages']:,}", "page" if found["pages"] == 1 else "pages"),
+        (f"{found['tickets']:,}", "ticket" if found["tickets"] == 1 else "tickets"),
+        (f"{found['promoted']:,}", "promoted networks" if found["promoted"] != 1 else "promoted network"),
     ]
     if mae["served"] is not None:
         tiles += [
@@ -52,10 +52,13 @@ def _first_screen(document: Document, pictures: Mapping[str, Markup]) -> Markup:
         " outcomes that it knew; median and estimate are judged on the same sessions."
     )
     drawn = parts.card(parts.picture(pictures["timeline"], caption, broad=True)) if "timeline" in pictures else ""
+    known = document["findings"] and parts.card(
+        parts.paragraphs(document["findings"]), title="What a person should know"
+    )
     return (
         '<p class="quiet">A rehearsal: what studyml would have done, night by night</p>'
         f"<h1>{text(document['from'])} to {text(document['to'])}</h1>"
-        f'<p class="headline">{text(document["headline"])}</p><div class="tiles">{shown}</div>{drawn}'
+        f'<p class="headline">{text(document["headline"])}</p><div class="tiles">{shown}</div>{known or ""}{drawn}'
     )
 
 

@@ -35,6 +35,37 @@ def headline(document: Mapping[str, Any]) -> str:
     )
 
 
+#: Below this share of its limit, the guide's rule would let an error grow for long before it says a word.
+_FAR = 0.67
+
+
+def findings(document: Mapping[str, Any]) -> list[str]:
+    """What a person should know before switching on, beyond the figures; nothing where nothing stands out."""
+    judged = [night for night in document["nights"] if night["rolling_mae"] is not None]
+    found = []
+    if judged:
+        worst = max(judged, key=lambda night: night["rolling_mae"] / night["threshold"])
+        mae, limit = worst["rolling_mae"], worst["threshold"]
+        if mae < _FAR * limit:
+            found.append(
+                f"The rolling error was never above {mae:.2f} h, and the guide's rule speaks from {limit:.2f} h on: it"
+                f" would stay silent while the error grew to {limit / mae:.1f} times that. Set STUDYML_BASELINE_MAE to"
+                " what these predictions reach."
+            )
+    against = document["served"]["against"]
+    level = [name for name, each in against.items() if each["ratio"] is not None and each["ratio"] > _NO_BETTER]
+    if level:
+        found.append(
+            f"What was served is hardly better than the {' and the '.join(level)}: on this log a network has little to"
+            " learn from."
+        )
+    return found
+
+
+#: A ratio of errors above this is no gain worth a network.
+_NO_BETTER = 0.97
+
+
 def counted(number: int, noun: str) -> str:
     """A number and its noun.
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from studyml.database import backtest_results as results
 from studyml.database.connection import Connection
 from studyml.database.source import read_session_keys, read_topics
+from studyml.errors import InputError
 from studyml.evaluation.expanding import estimates_or, expanding_median, rolling_means
 from studyml.evaluation.paired import compare, groups_of
 from studyml.frame import to_datetime, to_microseconds
 from studyml.monitoring.what_if import what_if
 from studyml.reporting import backtest_plots as plots
 from studyml.reporting.backtest_page import backtest_page
-from studyml.reporting.backtest_words import assumptions, headline
+from studyml.reporting.backtest_words import assumptions, findings, headline
 from studyml.reporting.pictures import inline_svg
 from studyml.settings import Settings
 from studyml.steps.backtest_workspace import JSON, PAGE, Workspace
@@ -38,10 +39,15 @@ def write_report(workspace: Workspace, scratch: Connection, *, kept: bool) -> di
         for name, (draw, words) in plots.PICTURES.items()
         if plots.can_draw(name, document)
     }
-    for name, content in ((JSON, text + "\n"), (PAGE, backtest_page(document, drawn))):
-        aside = workspace.folder / f"{name}.new"
-        aside.write_text(content, encoding="utf-8")
-        aside.rename(workspace.folder / name)
+    try:
+        for name, content in ((JSON, text + "\n"), (PAGE, backtest_page(document, drawn))):
+            aside = workspace.folder / f"{name}.new"
+            aside.write_text(content, encoding="utf-8")
+            aside.rename(workspace.folder / name)
+    except OSError as error:
+        raise InputError(
+            f"{workspace.folder} cannot be written ({error.strerror}): make room or grant access, then run this again."
+        ) from None
     return document
 
 
@@ -79,7 +85,7 @@ def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str
         "deployments": results.deployments(scratch),
         "nights": nights,
     }
-    return {"headline": headline(document), **document}
+    return {"headline": headline(document), "findings": findings(document), **document}
 
 
 def _summary(
