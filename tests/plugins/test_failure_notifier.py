@@ -8,7 +8,7 @@ from unittest.mock import Mock, create_autospec
 
 import pytest
 
-from studyml.errors import DatabaseError, DeliveryError, SchemaError, StudymlError
+from studyml.errors import DatabaseError, DeliveryError, SchemaError, SourceError, StudymlError
 from studyml.steps import report_failure
 from studyml_airflow import notifier
 from studyml_airflow.defaults import RetryWhatTimeMends
@@ -51,8 +51,14 @@ def test_a_failure_is_reported(reported: Mock, log: pytest.LogCaptureFixture) ->
         "dag_run_id": "manual__1",
         "as_of": RUN_AFTER,
         "error": SENTENCE,
+        "source_broken": False,
     }
     assert log.messages[-1] == SENTENCE
+
+
+def test_a_source_that_is_not_as_promised_is_reported_as_such(reported: Mock) -> None:
+    FailureNotifier()(context(SourceError(SENTENCE)))
+    assert reported.call_args.kwargs["source_broken"] is True
 
 
 def test_a_report_that_fails_does_not_hide_the_failure(reported: Mock, log: pytest.LogCaptureFixture) -> None:
