@@ -7,7 +7,7 @@ UV_INSTALL = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 INSTALLED = .venv/installed-from
 
 .DEFAULT_GOAL = help
-.PHONY: help install run up down test test-all bench bench-quality bench-training bench-gates lint format requirements.txt clean
+.PHONY: help install run up down test test-all bench bench-quality bench-training bench-gates bench-monitor lint format requirements.txt clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ bench-training: install  ## how long a retraining takes, beside the guide's loop
 
 bench-gates: install  ## how often noise gets past the gates, and a real signal (QUICK=1: 100 sessions, five logs)
 	$(BIN)/python -m benchmarks.gates $(if $(QUICK),--quick)
+
+bench-monitor: install  ## a night of observing over 100,000 to 10 million outcomes, within 2 x (QUICK=1: to 300,000)
+	$(BIN)/python -m benchmarks.monitoring $(if $(QUICK),--quick)
 
 lint: install  ## style, import rules and types
 	$(BIN)/ruff check .
