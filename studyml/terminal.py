@@ -17,6 +17,9 @@ AsOf = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 
 
+_PIPED_WIDTH = 250
+
+
 def wall_clock() -> datetime:
     """Now, UTC: read once by each command and passed down."""
     return datetime.now(UTC)
@@ -77,7 +80,9 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     table = Table(*headers, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row))
-    Console(soft_wrap=False).print(table)
+    console = Console(soft_wrap=False)
+    # A line that goes to a file or to grep is one row, whatever the terminal's width.
+    console.print(table, width=None if console.is_terminal else _PIPED_WIDTH, crop=False)
 
 
 def hours(value: float | None) -> str:

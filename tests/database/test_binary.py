@@ -12,12 +12,17 @@ from psycopg2 import sql
 from studyml.database.binary import (
     SIGNATURE,
     TRAILER,
+    Columns,
     CopyStream,
     copy_out,
+    copy_out_blocks,
     decode,
     encode,
     encode_text,
     encode_text_array,
+)
+from studyml.database.binary import (
+    copy_in as append,
 )
 from studyml.database.connection import Connection, connect
 from studyml.errors import DatabaseError
@@ -178,3 +183,47 @@ def test_a_text_of_no_letters_is_empty_and_not_null(connection: Connection) -> N
 def test_bytes_that_the_server_refuses_are_a_sentence(shared_url: str) -> None:
     with pytest.raises(DatabaseError, match="refused or lost a statement"), connect(shared_url) as connection:
         copy_in(connection, "studyml.topic_subjects", b"not rows at all")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9])
+def test_a_result_in_blocks_is_the_whole_result_in_its_order(connection: Connection, count: int) -> None:
+    query = sql.SQL("SELECT g::bigint, g / 2.0::float8 FROM generate_series(1, {}) AS g ORDER BY g").format(
+        sql.Literal(count)
+    )
+    blocks: list[list[int]] = []
+
+    def take(columns: Columns) -> None:
+        assert columns["half"].tolist() == [each / 2 for each in columns["id"].tolist()]
+        blocks.append(columns["id"].tolist())
+
+    copy_out_blocks(connection, query, {"id": ">i8", "half": ">f8"}, take, rows=3)
+
+    assert [len(block) for block in blocks] == [3] * (count // 3) + [count % 3] * (count % 3 > 0)
+    assert [number for block in blocks for number in block] == list(range(1, count + 1))
+
+
+def test_a_null_among_blocks_is_noticed(connection: Connection) -> None:
+    query = sql.SQL("SELECT nullif(g, 5)::bigint FROM generate_series(1, 9) AS g").format()
+
+    with pytest.raises(DatabaseError):
+        copy_out_blocks(connection, query, {"id": ">i8"}, lambda _: None, rows=2)
+
+
+def test_what_the_consumer_of_a_block_raises_is_not_swallowed(connection: Connection) -> None:
+    def refuse(_: Columns) -> None:
+        raise DatabaseError("the server went away.")
+
+    with pytest.raises(DatabaseError, match="went away"):
+        copy_out_blocks(connection, sql.SQL("SELECT 1::bigint").format(), {"id": ">i8"}, refuse, rows=1)
+
+
+def test_rows_are_appended_with_a_column_that_is_null_in_each(connection: Connection) -> None:
+    columns = {"session_id": np.arange(45_000), "as_of": np.zeros(45_000, np.int64), "version": None}
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE studyml.copied (session_id bigint, as_of timestamptz, version text)")
+
+    append(connection, "copied", columns, 45_000)
+    append(connection, "copied", {"session_id": np.zeros(0, np.int64)}, 0)
+
+    counts = "count(*), count(DISTINCT session_id), count(version), min(as_of) = '2000-01-01+00'"
+    assert fetch(connection, f"SELECT {counts} FROM studyml.copied") == [(45_000, 45_000, 0, True)]
