@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ AsOf = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 
-
+#: A row that goes to a file or to grep stays one line.
 _PIPED_WIDTH = 250
 
 
@@ -80,9 +81,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     table = Table(*headers, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row))
-    console = Console(soft_wrap=False)
-    # A line that goes to a file or to grep is one row, whatever the terminal's width.
-    console.print(table, width=None if console.is_terminal else _PIPED_WIDTH, crop=False)
+    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
 
 
 def hours(value: float | None) -> str:
