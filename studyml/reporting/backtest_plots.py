@@ -12,6 +12,8 @@ Document = Mapping[str, Any]
 
 _PREDICTORS = {"served": ("served", BLUE), "median": ("median", MUTED), "estimate": ("estimate", PURPLE)}
 _WIDTH = 9.4
+#: A naive error of more than this many times what was served is cut off.
+_DWARFED = 3
 #: More months than this are not told apart any more: their names are thinned out.
 _MONTHS_NAMED = 18
 
@@ -31,8 +33,7 @@ def timeline(document: Document) -> Any:
         errors.plot(at, _values(nights, name), color=color, label=words, **style)
     errors.plot(at, _values(nights, "threshold"), color=ORANGE, linewidth=1.2, linestyle="--", label="guide's limit")
     _decisions(errors, document["retrainings"])
-    top = max([*filter(None, (night["rolling_mae"] for night in nights)), nights[-1]["threshold"]])
-    errors.set_ylim(0, 1.15 * top)
+    errors.set_ylim(0, 1.1 * _top(nights))
     named_axes(errors, "", "MAE (hours)", legend=None)
     errors.legend(
         loc="lower center",
@@ -48,6 +49,13 @@ def timeline(document: Document) -> Any:
     _dates(outcomes)
     named_axes(outcomes, "night", "outcomes", legend=None)
     return figure
+
+
+def _top(nights: Sequence[Mapping[str, Any]]) -> float:
+    """The highest error to be shown: what was served always, a naive predictor's unless it dwarfs that."""
+    served = np.nanmax([*_values(nights, "rolling_mae"), *_values(nights, "threshold")])
+    naive = np.nanmax([*_values(nights, "rolling_median_mae"), *_values(nights, "rolling_estimate_mae"), 0.0])
+    return float(max(served, min(naive, _DWARFED * served)))
 
 
 def _decisions(axes: Any, retrainings: Sequence[Mapping[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """A backtest in a process of its own, to be killed.
 
-``python -m tests.steps.killed_backtest DATABASE_URL FOLDER``.
+``python -m tests.steps.killed_backtest DATABASE_URL FOLDER RETRAIN_MIN_LABELS FIRST LAST``.
 """
 
 import sys
@@ -10,10 +10,10 @@ from studyml.settings import load_settings
 from tests.steps.backtests import QUICK, replay
 
 
-def main(database_url: str, folder: str) -> None:
+def main(database_url: str, folder: str, labels: str, first: str, last: str) -> None:
     """Replay the nights of ``test_backtest``."""
-    settings = load_settings(database_url=database_url, retrain_min_labels=40, seed=1)
-    replay(settings.model_copy(update=QUICK), Path(folder), first="2026-02-19", last="2026-02-25")
+    settings = load_settings(database_url=database_url, retrain_min_labels=labels)
+    replay(settings.model_copy(update=QUICK), Path(folder), first=first, last=last)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
@@ -21,9 +22,10 @@ from tests.alerting.receivers import webhook
 from tests.conftest import silent
 from tests.scoring.world import every_text, query, scalar
 from tests.steps.backtests import NAIVE, Watch, databases, log, replay, scratch_of
+from tests.steps.retraining import constant_network
 from tests.steps.test_night import facts
 
-__all__ = ["log"]
+__all__ = ["constant_network", "log"]
 
 FIRST, LAST = "2026-02-12", "2026-02-20"
 
@@ -48,8 +50,9 @@ def test_it_lives_a_night_a_day_at_one_and_reports_them(log: Settings, tmp_path:
 
 
 def test_by_default_it_begins_when_a_network_can_be_trained_and_ends_when_the_last_label_has_arrived(
-    log: Settings, tmp_path: Path
+    log: Settings, tmp_path: Path, constant_network: Callable[[float], None]
 ) -> None:
+    constant_network(3.0)
     settings = log.model_copy(update={"retrain_min_labels": 110})
 
     document = replay(settings, tmp_path / "out", label_delay_hours=0.0)
@@ -234,24 +237,28 @@ def test_a_login_that_may_not_create_databases_is_told_the_cure(log: Settings, t
         query(log, f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-def test_killed_at_any_time_it_goes_on_and_ends_as_if_it_never_was(log: Settings, tmp_path: Path) -> None:
-    settings = log.model_copy(update={"retrain_min_labels": 40, "seed": 1})
-    whole = replay(settings, tmp_path / "whole", first="2026-02-19", last="2026-02-25")
+@pytest.mark.parametrize(
+    "labels", [10_000, pytest.param(40, marks=pytest.mark.deployment)], ids=["scoring only", "with retrainings"]
+)
+def test_killed_at_any_time_it_goes_on_and_ends_as_if_it_never_was(log: Settings, tmp_path: Path, labels: int) -> None:
+    nights = {"first": "2026-02-19", "last": "2026-02-25"}
+    settings = log.model_copy(update={"retrain_min_labels": labels})
+    whole = replay(settings, tmp_path / "whole", **nights)
     killed = 0
-    command = [sys.executable, "-m", "tests.steps.killed_backtest", log.database, str(tmp_path / "killed")]
+    command = [sys.executable, "-m", "tests.steps.killed_backtest", log.database, tmp_path / "killed", str(labels)]
     for _ in range(2):
-        process = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True)
+        process = subprocess.Popen([*command, *nights.values()], cwd=Path(__file__).parents[2], start_new_session=True)
         before = _finished(log)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 200
         while process.poll() is None and _finished(log) < before + 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         killed += process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    assert (killed, _finished(log) >= 4) == (2, True)
 
-    document = replay(settings, tmp_path / "killed", first="2026-02-19", last="2026-02-25")
+    document = replay(settings, tmp_path / "killed", **nights)
 
-    assert killed == 2
     for name in ("summary", "thresholds"):
         assert document[name] == whole[name]
     assert document["served"]["mae"] == pytest.approx(whole["served"]["mae"], abs=1e-6)

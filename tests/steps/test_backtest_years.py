@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "recipe": "selected",
     "hyperparameters": Hyperparameters(epochs=40),
     "retrain_min_labels": 600,
-    "baseline_mae": 1.1,
+    "baseline_mae": 1.15,
 }
 SHIFT_DAY = 240
 FIRST = "2025-05-01"
@@ -61,7 +61,7 @@ def test_a_healthy_year_pages_nobody_and_beats_the_naive_predictors(
 
     document = replay(settings, tmp_path / "out", first=FIRST)
 
-    assert document["summary"]["nights"] == 306
+    assert document["summary"]["nights"] == 305
     assert document["summary"]["pages"] == 0
     assert degradations(document) == []
     assert document["summary"]["promoted"] >= 1
