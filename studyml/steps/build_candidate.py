@@ -20,7 +20,6 @@ from studyml.evaluation.importance import first_layer_importance
 from studyml.evaluation.intervals import fit_intervals
 from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
 from studyml.evaluation.naive import LOG_FEATURES, fit_naive
-from studyml.evaluation.paired import groups_of
 from studyml.features.outliers import outlying
 from studyml.frame import Frame, to_datetime
 from studyml.model.networks import first_kernel
@@ -100,7 +99,7 @@ def _unseen_error(fitting: Frame, fitted: Fitted, holdout: Holdout) -> dict[str,
     predicted = np.concatenate([limited(fitted.out_of_fold), holdout.predicted["network"]])
     students = np.concatenate([fitting["student_id"].astype(np.int64), holdout.student_id])
     dates = np.concatenate([fitting["session_date"].astype(np.int64), holdout.session_date])
-    expected = expected_error(actual, predicted, groups_of(students, dates))
+    expected = expected_error(actual, predicted, students, dates)
     return None if expected is None else expected.to_json()
 
 

@@ -15,7 +15,6 @@ from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
 from studyml.evaluation.intervals import fit_intervals
 from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
 from studyml.evaluation.naive import LOG_FEATURES, fit_naive
-from studyml.evaluation.paired import groups_of
 from studyml.features.definition import derive
 from studyml.features.encoder import Encoder, Input
 from studyml.frame import Frame
@@ -90,7 +89,7 @@ def _metrics(holdout: Holdout, best: str, errors: dict[str, float]) -> dict[str,
     if not errors:
         return metrics
     predicted = holdout.predicted[best]
-    expected = expected_error(holdout.actual, predicted, groups_of(holdout.student_id, holdout.session_date))
+    expected = expected_error(holdout.actual, predicted, holdout.student_id, holdout.session_date)
     return metrics | {
         "mae": errors[best],
         "rmse": root_mean_squared_error(holdout.actual, predicted),

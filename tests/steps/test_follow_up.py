@@ -29,7 +29,8 @@ PRECISE = {
     "mean": 0.01,
     "coefficient_of_variation": 0.5,
     "skewness": 0.0,
-    "design_effect": 1.0,
+    "week_effect": 1.0,
+    "student_effect": 1.0,
     "rows": 400,
     "cap": 5.0,
 }

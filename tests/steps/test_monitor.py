@@ -214,7 +214,15 @@ class TestBeyondChance:
     """The champion was 25 % off on average out of fold."""
 
     EXPECTED = MappingProxyType(
-        {"mean": 0.25, "coefficient_of_variation": 0.8, "skewness": 0.0, "design_effect": 1.0, "rows": 400, "cap": 2.0}
+        {
+            "mean": 0.25,
+            "coefficient_of_variation": 0.8,
+            "skewness": 0.0,
+            "week_effect": 1.0,
+            "student_effect": 1.0,
+            "rows": 400,
+            "cap": 2.0,
+        }
     )
 
     @pytest.fixture
