@@ -224,16 +224,6 @@ class TestBeyondChance:
             "cap": 2.0,
         }
     )
-        {
-            "mean": 0.25,
-            "coefficient_of_variation": 0.8,
-            "skewness": 0.0,
-            "week_effect": 1.0,
-            "student_effect": 1.0,
-            "rows": 400,
-            "cap": 2.0,
-        }
-    )
 
     @pytest.fixture
     def tested(self, settings: Settings) -> Settings:
