@@ -13,11 +13,12 @@ class Findings:
     """What a message about a degradation rests on.
 
     ``verdict`` is a row of ``studyml monitor --json``: errors in hours, shares from 0 to 1; ``last_healthy`` is (as_of,
-    MAE in hours) of the newest healthy night; ``slices`` and ``moved`` are sentences, the worst first.
+    MAE in hours) of the newest healthy night; ``slices`` and ``moved`` are sentences, the worst first; ``retraining``
+    says what was done about it.
     """
 
     verdict: Mapping[str, Any]
-    as_of: datetime
+    since: datetime
     version: str
     window_days: int
     baseline_ratio: float
@@ -26,6 +27,7 @@ class Findings:
     moved: Sequence[str] | None = None
     report: str | None = None
     run_id: str | None = None
+    retraining: str = "a retraining is due and runs in this night; its version serves only if it passes the gates"
 
 
 def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: bool) -> Message:
@@ -41,13 +43,14 @@ def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: 
         ),
         facts=[
             f"How sure: {_how_sure(verdict)}",
-            f"Since: the night of {moment(found.as_of)}; {_before(found.last_healthy)}.",
+            *_direction(verdict),
+            f"Since: the night of {moment(found.since)}; {_before(found.last_healthy)}.",
             f"Version: {found.version}{_tested(verdict)}.",
             *_causes(found),
         ],
         done=[
             "Nothing is down: predictions are served as before, only less exact.",
-            "Done: a retraining is due and runs in this night; its version serves only if it passes the gates.",
+            f"Done: {found.retraining}.",
             _what_comes(pages),
         ],
         steps=[
@@ -86,6 +89,13 @@ def _interval(verdict: Mapping[str, Any]) -> str:
     lower, upper = verdict.get("rolling_mae_lower"), verdict.get("rolling_mae_upper")
     bounds = "" if lower is None or upper is None else f"The true MAE is between {lower:.2f} and {upper:.2f} h (95 %)."
     return bounds or f"RMSE {verdict['rolling_rmse']:.2f} h."
+
+
+def _direction(verdict: Mapping[str, Any]) -> list[str]:
+    bias = verdict.get("rolling_bias")
+    if bias is None:
+        return []
+    return [f"Direction: sessions took {abs(bias):.2f} h {'longer' if bias > 0 else 'less'} than predicted on average."]
 
 
 def _before(last_healthy: tuple[datetime, float] | None) -> str:

@@ -52,7 +52,7 @@ def _numbers(feature: str, before: NumberProfile, now: NumberProfile) -> str:
         one, other = (f"{each.quantile(share):.3g}" for each in (before, now))
         if one != other:
             return f"{words} {one} -> {other}{unit}"
-    return f"median {one}{unit} as before"
+    return f"median {now.quantile(0.5):.3g}{unit} as before"
 
 
 def _level(before: CategoryProfile, now: CategoryProfile) -> str:

@@ -17,8 +17,9 @@ _NORMAL_95 = 1.96
 
 @dataclass(frozen=True)
 class Rolling:
-    """Errors of one scope over the window: n outcomes, MAE and RMSE in hours (None where n is 0).
+    """Errors of one scope over the window: n outcomes, MAE, RMSE and bias in hours (None where n is 0).
 
+    A bias above 0 means that sessions took longer than predicted.
     The coverages are the shares of outcomes inside the 80 % and the 90 % interval that their prediction carried,
     among those whose prediction carried one.
     """
@@ -27,6 +28,7 @@ class Rolling:
     n: int
     mae: float | None
     rmse: float | None
+    bias: float | None = None
     interval_80_coverage: float | None = None
     interval_90_coverage: float | None = None
 
@@ -78,7 +80,8 @@ WITH current AS MATERIALIZED (
     SELECT model_version, session_id, error_hours, inside_80, inside_90 FROM current
 )
 SELECT scope, count(*), avg(abs(error_hours) ORDER BY session_id, error_hours),
-    sqrt(avg(error_hours ^ 2 ORDER BY session_id, error_hours)), avg(inside_80), avg(inside_90)
+    sqrt(avg(error_hours ^ 2 ORDER BY session_id, error_hours)), avg(error_hours ORDER BY session_id, error_hours),
+    avg(inside_80), avg(inside_90)
 FROM scoped GROUP BY scope
 """
 

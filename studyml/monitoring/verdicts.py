@@ -45,6 +45,7 @@ class Judged:
             "rolling_mae_lower": lower,
             "rolling_mae_upper": upper,
             "rolling_rmse": self.rolling.rmse,
+            "rolling_bias": self.rolling.bias,
             "baseline_mae": self.rule.baseline_mae,
             "threshold": self.rule.threshold,
             "ratio": None if mae is None else mae / self.rule.baseline_mae,

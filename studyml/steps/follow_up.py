@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from studyml.alerting.degraded_message import Findings, degraded_message, recovered_message
-from studyml.alerting.incidents import DEGRADED, PAGE, TICKET, Incident, newest_of_kind
+from studyml.alerting.incidents import DEGRADED, PAGE, TICKET, Incident, newest_of_kind, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem, report_recovery
-from studyml.alerting.message import Links, Message
+from studyml.alerting.message import Links, Message, moment
 from studyml.database.connection import Connection
 from studyml.monitoring import verdict as verdicts
 from studyml.monitoring.verdicts import Judged, last_healthy
+from studyml.registry.retraining import FAILED, decided_for
 from studyml.registry.versions import Version
 from studyml.settings import Settings
 
@@ -94,9 +95,10 @@ def _problem(
     links: Links,
 ) -> Problem:
     pages = verdict["verdict"] == verdicts.CONFIRMED or settings.page_rule == "guide"
+    present = open_of_kind(connection, DEGRADED)
     findings = Findings(
         verdict,
-        as_of,
+        as_of if present is None else present.opened_as_of,
         version="unknown" if champion is None else champion.version,
         window_days=settings.monitoring_window_days,
         baseline_ratio=settings.degraded_ratio,
@@ -105,6 +107,7 @@ def _problem(
         moved=_moved(served.drift),
         report=None if champion is None else f"studyml versions report {champion.version}",
         run_id=dag_run_id,
+        **({} if present is None else _retraining(connection, present.id)),
     )
     return Problem(
         DEGRADED,
@@ -113,6 +116,18 @@ def _problem(
         model_version=None if champion is None else champion.version,
         figures={name: verdict[name] for name in _FIGURES},
     )
+
+
+def _retraining(connection: Connection, incident_id: int) -> dict[str, str]:
+    """What came of the retraining for an open incident, in words; nothing where none is decided yet."""
+    run = decided_for(connection, incident_id)
+    if run is None or run.decision in FAILED:
+        return {}
+    if run.decision == "rejected":
+        words = "its version was no better, and the next one is due with enough new labels"
+    else:
+        words = f"{run.version} serves since"
+    return {"retraining": f"a retraining in the night of {moment(run.as_of)}; {words}"}
 
 
 def _moved(drift: dict[str, Any] | None) -> list[str] | None:

@@ -15,6 +15,7 @@ VERDICT = {
     "rolling_mae_lower": 1.21,
     "rolling_mae_upper": 1.64,
     "rolling_rmse": 1.9,
+    "rolling_bias": 0.84,
     "n": 41,
     "coverage": 0.79,
     "baseline_mae": 0.99,
@@ -52,6 +53,7 @@ def test_it_says_what_how_sure_since_when_which_version_where_why_what_was_done_
         "- How sure: beyond chance: errors of this version are 1.58 x what they were when it was tested, over 38"
         " outcomes of 30 days; chance explains up to 1.31 x. 41 outcomes; 79% of the sessions that should have an"
         " outcome have one. The true MAE is between 1.21 and 1.64 h (95 %).\n"
+        "- Direction: sessions took 0.84 h longer than predicted on average.\n"
         "- Since: the night of 2026-03-01 01:00 UTC; last healthy in the night of 2026-02-28 01:00 UTC, with 1.01 h.\n"
         "- Version: v_20260201_010203, which was off by 1.05 h when it was tested.\n"
         "- Worst: subject Physics is off by 2.40 h, 1.10 h elsewhere (12 outcomes).\n"
@@ -94,7 +96,9 @@ def test_a_suspicion_says_that_the_rule_also_rings_for_healthy_models_and_when_i
 
 def test_what_is_not_known_is_left_out() -> None:
     bare = replace(FOUND, last_healthy=None, slices=[], moved=None, report=None, run_id=None)
-    unknown = dict.fromkeys(("expected_mae", "coverage", "error_ratio", "error_ratio_limit", "rolling_mae_lower"))
+    unknown = dict.fromkeys(
+        (*("expected_mae", "coverage", "error_ratio", "error_ratio_limit", "rolling_mae_lower", "rolling_bias"),)
+    )
     text = body(bare, links=Links("docs/runbook.md", ""), verdict="suspected", **unknown)
 
     assert "- How sure: by the guide's rule alone, 41 outcomes. RMSE 1.90 h.\n" in text

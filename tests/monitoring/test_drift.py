@@ -212,3 +212,10 @@ def test_whatever_numbers_come_the_result_is_json(values: list[float]) -> None:
 
     for before in (BEFORE, reference(now)):
         json.dumps(compare(before, now).to_json(), allow_nan=False)
+
+
+def test_a_number_that_stayed_is_told_by_its_median() -> None:
+    frame = sample(600, 2)
+    found = named(compare(reference(frame), frame), "energy_level")
+
+    assert found.sentence == f"energy_level: median {np.median(frame['energy_level']):g} as before"

@@ -280,3 +280,22 @@ class TestAfterANewChampion:
 
         assert incidents(retrained) == [("degraded", "open")]
         assert [event for event, _ in severities(retrained)] == ["opened", "resolved", "reopened"]
+
+
+def test_what_gets_worse_after_its_retraining_says_so_and_since_when(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+    run = check_retraining(world, as_of=END, now=NOW)
+    query(world, "UPDATE studyml.retraining_runs SET decision = 'rejected', decided_at = now() WHERE id = %s", run)
+    query(
+        world,
+        "UPDATE studyml.model_versions SET metrics = metrics || jsonb_build_object('relative_error', %s::jsonb)",
+        json.dumps(PRECISE),
+    )
+    judge(world, 1)
+
+    opened, worse = messages(world)
+    assert "Done: a retraining is due and runs in this night" in opened
+    assert "Done: a retraining in the night of 2026-03-01 00:00 UTC; its version was no better" in worse
+    assert "Since: the night of 2026-03-01 00:00 UTC" in worse
+    assert "Direction: sessions took 2.00 h longer than predicted on average." in worse

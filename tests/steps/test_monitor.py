@@ -103,6 +103,7 @@ def test_the_result_says_what_monitor_promises(world: Settings) -> None:
         "rolling_mae_lower": 0.5,
         "rolling_mae_upper": 0.5,
         "rolling_rmse": 0.5,
+        "rolling_bias": 0.5,
         "baseline_mae": 0.99,
         "threshold": pytest.approx(1.188),
         "ratio": pytest.approx(0.5 / 0.99),

@@ -32,6 +32,7 @@ ALTER TABLE studyml.monitoring_runs
         CHECK (verdict IN ('healthy', 'degraded', 'insufficient_data', 'error')),
     DROP COLUMN rolling_mae_lower,
     DROP COLUMN rolling_mae_upper,
+    DROP COLUMN rolling_bias,
     DROP COLUMN ratio,
     DROP COLUMN error_ratio,
     DROP COLUMN error_ratio_limit,

@@ -8,6 +8,7 @@ ALTER TABLE studyml.monitoring_runs
         CHECK (verdict IN ('healthy', 'suspected', 'confirmed', 'insufficient_data', 'error')),
     ADD COLUMN rolling_mae_lower double precision,
     ADD COLUMN rolling_mae_upper double precision,
+    ADD COLUMN rolling_bias double precision,
     ADD COLUMN ratio double precision,
     ADD COLUMN error_ratio double precision,
     ADD COLUMN error_ratio_limit double precision,
@@ -16,6 +17,7 @@ ALTER TABLE studyml.monitoring_runs
     ADD COLUMN coverage_by_date jsonb,
     ADD COLUMN estimated_mae double precision,
     ADD COLUMN worst_slices jsonb;
+COMMENT ON COLUMN studyml.monitoring_runs.rolling_bias IS 'Mean of actual - predicted hours: above 0 sessions took longer than predicted.';
 COMMENT ON COLUMN studyml.monitoring_runs.ratio IS 'rolling_mae / baseline_mae.';
 COMMENT ON COLUMN studyml.monitoring_runs.error_ratio IS 'Mean relative error of the version over the one it had out of fold; 1 is as expected.';
 COMMENT ON COLUMN studyml.monitoring_runs.error_ratio_limit IS 'What error_ratio must exceed to be beyond chance.';
