@@ -1,12 +1,17 @@
-"""# Deliver messages
+"""# Between nights: notice, escalate, deliver
 
-Sends what the alert addresses have not accepted yet, so that a receiver that was down is told when it is back.
+Notices what a night cannot tell about itself, and sends what the alert addresses have not accepted yet.
 
 ## What
 
-Sends every message of the outbox that is due: new ones, and those that an address did not accept before (tried again
-after 1, 2, 4 … minutes, at most 6 hours, for 14 days). Each address gets each message once it accepts it. The night's
-own task `notify` does the same, but once a night.
+1. Opens the incident of a night that is missing for 26 hours, and of one without complete predictions two hours after it
+   began (`STUDYML_SCORING_LATE_HOURS`); closes them when that is over.
+2. Escalates pages that nobody acknowledged for four hours (`STUDYML_ESCALATE_AFTER_HOURS`).
+3. Sends every message of the outbox that is due: new ones, and those that an address did not accept before (tried again
+   after 1, 2, 4 … minutes, at most 6 hours, for 14 days). Each address gets each message once it accepts it.
+
+The night's own task `notify` does the same, but once a night. A scheduler that is down runs no DAG: let cron on another
+machine run `studyml alerts deliver` as well.
 
 ## When
 
@@ -37,7 +42,7 @@ from studyml_airflow.settings import load_settings
 
 @task(execution_timeout=DELIVERY_TIMEOUT)
 def deliver() -> dict[str, int]:
-    """Send what is due; return how many messages were sent, wait, and were given up."""
+    """Notice, escalate and send what is due; return how many messages were sent, wait, and were given up."""
     from studyml.steps.deliver_alerts import deliver_alerts
 
     return deliver_alerts(load_settings(), now=utc_now())
@@ -49,7 +54,7 @@ def deliver() -> dict[str, int]:
     **dag_arguments(__doc__),
 )
 def studyml_alerts() -> None:
-    """Wire the delivery between nights."""
+    """Wire what happens between nights."""
     deliver()
 
 

@@ -9,7 +9,7 @@ from studyml.alerting.incidents import TASK_FAILED, newest_event_at, open_of_kin
 from studyml.alerting.lifecycle import ACTOR, Moment, resolve
 from studyml.alerting.message import Links
 from studyml.alerting.messages import over_message
-from studyml.database.connection import Connection
+from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import end_night, is_replay, started_at
 from studyml.errors import DeliveryError, RegistryError
 from studyml.settings import Settings
@@ -28,7 +28,7 @@ def finish_night(settings: Settings, *, as_of: datetime, now: datetime) -> dict[
     A replay only marks: it is not what a watchdog waits for. Raises RegistryError where the night has no complete
     predictions, DeliveryError where the heartbeat is not heard (the night is finished all the same).
     """
-    with own_database(settings) as connection:
+    with own_database(settings) as connection, advisory_lock(connection, "watch"):
         if not _is_scored(connection, as_of):
             raise RegistryError(f"the night of {as_of.isoformat()} has no complete predictions: score it first.")
         if not end_night(connection, as_of, now=now):
