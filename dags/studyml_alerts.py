@@ -4,8 +4,8 @@ Notices what a night cannot tell about itself, and sends what the alert addresse
 
 ## What
 
-1. Opens the incident of a night that is missing for 26 hours, and of one without complete predictions two hours after it
-   began (`STUDYML_SCORING_LATE_HOURS`); closes them when that is over.
+1. Opens the incident of a night that is missing for 26 hours, and of one that has no complete predictions two hours
+   after it began (`STUDYML_SCORING_LATE_HOURS`); closes them when that is over.
 2. Escalates pages that nobody acknowledged for four hours (`STUDYML_ESCALATE_AFTER_HOURS`).
 3. Sends every message of the outbox that is due: new ones, and those that an address did not accept before (tried again
    after 1, 2, 4 … minutes, at most 6 hours, for 14 days). Each address gets each message once it accepts it.
