@@ -6,6 +6,7 @@ one; one label in a hundred was corrected two nights after it was first seen. Th
 planned sessions of the next five days.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg2
@@ -102,7 +103,7 @@ FROM generate_series({{first}}, {{through}}) AS i WHERE i > 0
 """
 
 
-def build(url: str, outcomes: int, nights_to_come: int) -> None:
+def build(url: str, outcomes: int, nights_to_come: int, progress: Callable[[str], None]) -> None:
     """Fill an empty database with the app, and with a ledger of so many sessions whose date was reached."""
     migrate.upgrade(url)
     connection = psycopg2.connect(url)
@@ -110,8 +111,10 @@ def build(url: str, outcomes: int, nights_to_come: int) -> None:
         cursor.execute("SET TimeZone = 'UTC'; SET work_mem = '512MB'; SET maintenance_work_mem = '512MB'")
         cursor.execute("SET session_replication_role = replica")  # a foreign key less to check on every row
         ensure_source_tables(connection, "public")
-        for statement in (*_SOURCE, *_LEDGER):
+        statements = (*_SOURCE, *_LEDGER)
+        for number, statement in enumerate(statements, start=1):
             cursor.execute(sql(statement, outcomes))
+            progress(f"{outcomes:,} outcomes: {number} of {len(statements)} tables filled")
         nothing = Expectation.empty()
         cursor.execute(
             "INSERT INTO studyml.history_expectations SELECT %s, max(outcome_id), %s, %s FROM studyml.outcomes",
@@ -119,6 +122,7 @@ def build(url: str, outcomes: int, nights_to_come: int) -> None:
         )
     with connection:
         ensure_references(connection, "public")
+    progress(f"{outcomes:,} outcomes: the predictions of the nights that are kept")
     for number in range(-min(outcomes // PER_NIGHT, KEPT_NIGHTS), nights_to_come):
         predict(connection, outcomes, number)
     connection.autocommit = True

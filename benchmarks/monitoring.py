@@ -79,6 +79,7 @@ def measure(urls: dict[int, str], rounds: int, indexed: bool, progress: Console,
                 f" (n {found['n']})",
                 style="dim",
                 highlight=False,
+                soft_wrap=True,
             )
     return figures
 
@@ -113,6 +114,10 @@ def show(rows: Sequence[dict[str, Any]], title: str, console: Console) -> None:
 
 def benchmark(sizes: Sequence[int], rounds: int, compare_all: bool, progress: Console) -> list[dict[str, Any]]:
     """Build every ledger, measure with the index and without, and remove all again."""
+
+    def tell(words: str) -> None:
+        progress.print(words, style="dim", highlight=False, soft_wrap=True)
+
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         root.chmod(0o755)
@@ -123,7 +128,7 @@ def benchmark(sizes: Sequence[int], rounds: int, compare_all: bool, progress: Co
                 started = time.perf_counter()
                 postgres.create_database(server, f"ledger_{size}")
                 urls[size] = server.url(f"ledger_{size}")
-                build(urls[size], size, nights_to_come=2 * rounds + 3)
+                build(urls[size], size, nights_to_come=2 * rounds + 3, progress=tell)
                 progress.print(
                     f"built a ledger of {size:,} outcomes in {time.perf_counter() - started:.0f} s", style="dim"
                 )
