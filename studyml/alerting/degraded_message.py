@@ -27,7 +27,7 @@ class Findings:
     moved: Sequence[str] | None = None
     report: str | None = None
     run_id: str | None = None
-    retraining: str = "a retraining is due and runs in this night; its version serves only if it passes the gates"
+    retraining: str = "a retraining is due for it, once; its version serves only if it passes the gates"
 
 
 def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: bool) -> Message:

@@ -60,7 +60,7 @@ def test_it_says_what_how_sure_since_when_which_version_where_why_what_was_done_
         "- Moved since training: avg_focus_duration: median 60 -> 45 minutes.\n"
         "\n"
         "Nothing is down: predictions are served as before, only less exact.\n"
-        "Done: a retraining is due and runs in this night; its version serves only if it passes the gates.\n"
+        "Done: a retraining is due for it, once; its version serves only if it passes the gates.\n"
         "Another message comes only when nobody acknowledges it, when the retraining did not help, and when it is"
         " over.\n"
         "\n"

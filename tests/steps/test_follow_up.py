@@ -295,7 +295,7 @@ def test_what_gets_worse_after_its_retraining_says_so_and_since_when(world: Sett
     judge(world, 1)
 
     opened, worse = messages(world)
-    assert "Done: a retraining is due and runs in this night" in opened
+    assert "Done: a retraining is due for it, once" in opened
     assert "Done: a retraining in the night of 2026-03-01 00:00 UTC; its version was no better" in worse
     assert "Since: the night of 2026-03-01 00:00 UTC" in worse
     assert "Direction: sessions took 2.00 h longer than predicted on average." in worse
