@@ -70,7 +70,11 @@ def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool
     before = newest_of_kind(connection, problem.kind)
     if before is not None and before.updated_as_of >= at.as_of and not problem.repeats:
         return "known"
-    if before is not None and before.resolved_as_of is not None and at.as_of - before.resolved_as_of <= cool_off:
+    if (
+        before is not None
+        and before.resolved_as_of is not None
+        and timedelta(0) <= at.as_of - before.resolved_as_of <= cool_off
+    ):
         title = problem.message(before.id).title
         reopen(
             connection,
@@ -206,23 +210,24 @@ def escalate(
         waiting = incident.acknowledged_at is None and incident.escalated_at is None and incident.severity == PAGE
         if not waiting or silenced_until(connection, incident.kind, now=at.now) is not None:
             continue
-        if at.now - _told_at(connection, incident) >= after:
+        told = _told_at(connection, incident)
+        if told is not None and at.now - told >= after:
             set_escalated(connection, incident.id, now=at.now)
             send(connection, incident.id, incident.kind, ESCALATION, message(incident), at, event="escalated")
             escalated.append(incident.id)
     return escalated
 
 
-def _told_at(connection: Connection, incident: Incident) -> datetime:
-    """When the newest message to the pager about an incident was written; far ahead where there was none."""
+def _told_at(connection: Connection, incident: Incident) -> datetime | None:
+    """When the newest message to the pager about an incident was written; None where there was none."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT max(recorded_at) FROM studyml.incident_events"
             " WHERE incident_id = %s AND message_body IS NOT NULL AND severity = %s",
             (incident.id, PAGE),
         )
-        (found,) = cursor.fetchone() or (None,)
-    return incident.opened_at if found is None else found
+        found: datetime | None = (cursor.fetchone() or (None,))[0]
+    return found
 
 
 def _log(connection: Connection, incident_id: int, event: str, at: Moment, note: str, *, actor: str = ACTOR) -> None:

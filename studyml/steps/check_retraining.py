@@ -43,7 +43,7 @@ def check_retraining(
             count -= _refused(settings, connection, as_of, consumed, newest)
         incident = degraded_without_retraining(connection)
         cause, note = _due(connection, settings, as_of, count, incident, force)
-        if cause is not None and not force:
+        if cause not in (None, "first") and not force:
             cause, note = _unless_stopped(connection, settings, as_of, cause, note)
         run_id = open_run(
             connection,

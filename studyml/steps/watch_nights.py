@@ -49,7 +49,8 @@ def _watch_finished(settings: Settings, connection: Connection, now: datetime) -
     report_problem(
         connection,
         problem,
-        Moment(as_of + timedelta(days=1), now),
+        # Each further night that is missing is news, once its incident was closed.
+        Moment(as_of + timedelta(days=max(1, int(hours // 24))), now),
         cool_off=timedelta(days=settings.incident_cool_off_days),
     )
 

@@ -304,3 +304,10 @@ def test_the_newest_event_tells_when(connection: Connection) -> None:
     report(connection)
     newest: datetime = incidents.newest_event_at(connection, only(connection).id)
     assert newest == at(0).now
+
+
+def test_a_page_that_a_silence_kept_from_everybody_is_not_escalated_before_it_is_told(connection: Connection) -> None:
+    silence(connection, -1, 0.1)
+    report(connection)
+
+    assert escalate(connection, 20) == []

@@ -110,3 +110,14 @@ def test_a_page_that_nobody_takes_on_is_escalated_by_the_same_look(settings: Set
         "studyml: no complete predictions for the night of 2026-03-01 00:00 UTC",
         "studyml: not acknowledged for 4 h: no complete predictions for the night of 2026-03-01 00:00 UTC",
     ]
+
+
+def test_a_night_that_is_still_missing_the_day_after_its_incident_was_closed_is_told_again(settings: Settings) -> None:
+    finish(settings, END)
+    scoring(settings, "complete")
+    look(settings, 27)
+    query(settings, "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = %s", END + 28 * HOUR)
+
+    look(settings, 50)
+
+    assert incidents(settings)[-1] == ("night_missing", "page", "open")
