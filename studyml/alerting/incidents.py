@@ -93,8 +93,11 @@ def update_open(
     _change(
         connection,
         incident_id,
-        "updated_as_of = greatest(updated_as_of, %s), severity = %s, title = %s, figures = figures || %s",
-        (as_of, severity, title, Json(figures)),
+        # Who took on a ticket has not answered a page.
+        "updated_as_of = greatest(updated_as_of, %s), title = %s, figures = figures || %s,"
+        " acknowledged_by = CASE WHEN severity = %s THEN acknowledged_by END,"
+        " acknowledged_at = CASE WHEN severity = %s THEN acknowledged_at END, severity = %s",
+        (as_of, title, Json(figures), severity, severity, severity),
     )
 
 

@@ -238,6 +238,13 @@ class TestEscalating:
         assert escalate(connection, 24 + 3.9) == []
         assert escalate(connection, 24 + 4) != []
 
+    def test_an_acknowledged_ticket_that_became_a_page_is(self, connection: Connection) -> None:
+        report(connection, severity=TICKET)
+        lifecycle.acknowledge(connection, only(connection).id, name="ann", at=at(0, 1))
+        report(connection, 1, severity=PAGE)
+
+        assert escalate(connection, 24 + 4) == [only(connection).id]
+
     def test_not_while_it_is_silenced(self, connection: Connection) -> None:
         report(connection)
         silence(connection, 0, 10)
