@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from studyml.alerting.incidents import CONTRACT_BROKEN, NO_NEW_LABELS, TICKET
-from studyml.alerting.lifecycle import Moment, Problem, report_problem, report_recovery
+from studyml.alerting.lifecycle import Moment, Problem, report_problem
 from studyml.alerting.message import Links
-from studyml.alerting.messages import contract_message, no_labels_message, over_message
+from studyml.alerting.messages import contract_message, no_labels_message
 from studyml.database.connection import Connection
 from studyml.database.night_counts import NightCounts, newest_label, night_counts
 from studyml.database.source import count_dated
@@ -13,6 +13,7 @@ from studyml.monitoring.verdict import ERROR
 from studyml.monitoring.verdicts import stored_verdict
 from studyml.settings import Settings
 from studyml.steps.opening import read_source
+from studyml.steps.report_over import report_over
 
 #: A contract counts as broken from this share of a night's rows on, and this many of them.
 BROKEN_SHARE, BROKEN_ROWS = 0.1, 5
@@ -31,13 +32,7 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
     if verdict.get("verdict") == ERROR:
         found.append(f"the night could not be judged: {verdict['reason']}")
     if not found:
-        report_recovery(
-            connection,
-            CONTRACT_BROKEN,
-            lambda incident: over_message(incident, note="this night's data are as they should be", links=links),
-            at,
-            note="the data of this night are as they should be",
-        )
+        report_over(settings, connection, CONTRACT_BROKEN, at, note="this night's data are as they should be")
         return
     problem = Problem(
         CONTRACT_BROKEN,
@@ -74,13 +69,7 @@ def _watch_labels(settings: Settings, connection: Connection, at: Moment) -> Non
         return  # a system without any label yet is not one whose labels stopped
     waited = at.as_of - newest
     if waited < timedelta(days=settings.no_labels_days):
-        report_recovery(
-            connection,
-            NO_NEW_LABELS,
-            lambda incident: over_message(incident, note="outcomes arrive again", links=links),
-            at,
-            note="outcomes arrive again",
-        )
+        report_over(settings, connection, NO_NEW_LABELS, at, note="outcomes arrive again")
         return
     due = _due(settings, newest, at.as_of)
     days = waited.total_seconds() / 86400

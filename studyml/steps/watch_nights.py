@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 
 from studyml.alerting.incidents import NIGHT_MISSING, PAGE, SCORING_LATE
-from studyml.alerting.lifecycle import Moment, Problem, report_problem, report_recovery
+from studyml.alerting.lifecycle import Moment, Problem, report_problem
 from studyml.alerting.message import Links
-from studyml.alerting.messages import night_missing_message, over_message, scoring_message
+from studyml.alerting.messages import night_missing_message, scoring_message
 from studyml.database.connection import Connection
 from studyml.database.night_counts import unfinished_night
 from studyml.database.nights import last_finished_at
 from studyml.settings import Settings
+from studyml.steps.report_over import report_over
 
 #: A night is due every 24 h; two hours are its own length and a retry.
 NIGHT_DUE_HOURS = 26
@@ -29,14 +30,8 @@ def _watch_finished(settings: Settings, connection: Connection, now: datetime) -
     as_of, finished = found
     hours = (now - finished).total_seconds() / 3600
     if hours <= NIGHT_DUE_HOURS:
-        report_recovery(
-            connection,
-            NIGHT_MISSING,
-            lambda incident: over_message(incident, note="a night has finished", links=links),
-            # The incident is about the night after the last one, which may have run with any as_of since.
-            Moment(max(as_of, now), now),
-            note="a night has finished",
-        )
+        # Since the last one, a night may have run with any as_of.
+        report_over(settings, connection, NIGHT_MISSING, Moment(max(as_of, now), now), note="a night has finished")
         return
     problem = Problem(
         NIGHT_MISSING,
@@ -59,13 +54,7 @@ def _watch_scoring(settings: Settings, connection: Connection, now: datetime) ->
     found = unfinished_night(connection)
     links = Links(settings.runbook_url, settings.airflow_url)
     if found is None:
-        report_recovery(
-            connection,
-            SCORING_LATE,
-            lambda incident: over_message(incident, note="the newest night has its predictions", links=links),
-            Moment(now, now),
-            note="the newest night has its predictions",
-        )
+        report_over(settings, connection, SCORING_LATE, Moment(now, now), note="the newest night has its predictions")
         return
     as_of, started, words = found
     if now - started < timedelta(hours=settings.scoring_late_hours):

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 from studyml.alerting.degraded_message import no_better_message
 from studyml.alerting.incidents import DEGRADED, RETRAINING_FAILING, TICKET, open_of_kind
-from studyml.alerting.lifecycle import Moment, Problem, report_problem, report_recovery, send
+from studyml.alerting.lifecycle import Moment, Problem, report_problem, send
 from studyml.alerting.message import Links
-from studyml.alerting.messages import over_message, retraining_message
+from studyml.alerting.messages import retraining_message
 from studyml.database.connection import Connection
 from studyml.registry.retraining import FAILED, RetrainingRun, decided_for, newest_in_a_row
 from studyml.settings import Settings
+from studyml.steps.report_over import report_over
 
 #: How many reasons of the newest run a message quotes.
 _MOST_REASONS = 5
@@ -25,13 +26,7 @@ def _watch_streak(settings: Settings, connection: Connection, at: Moment) -> Non
     streak = newest_in_a_row(connection)
     links = Links(settings.runbook_url, settings.airflow_url)
     if not streak:
-        report_recovery(
-            connection,
-            RETRAINING_FAILING,
-            lambda incident: over_message(incident, note="a retraining has brought a new version", links=links),
-            at,
-            note="a retraining has brought a new version",
-        )
+        report_over(settings, connection, RETRAINING_FAILING, at, note="a retraining has brought a new version")
         return
     if len(streak) < settings.retraining_failures:
         return
