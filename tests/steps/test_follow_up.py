@@ -1,29 +1,27 @@
 """What follows from a verdict: one incident, its messages, and one retraining."""
 
 import json
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
-from studyml.steps.monitor import monitor
 from tests.conftest import END, NOW
 from tests.scoring.world import (
     EARLIER,
     VERSION,
     add_champion,
     add_sessions,
-    create_source,
     finish,
     judged,
     query,
     scalar,
 )
+from tests.steps.judged_nights import BAD, DAY, GOOD, errors, forget, incidents, judge, messages, world
 
-DAY = timedelta(days=1)
-BAD, GOOD = 2.0, 0.5
+__all__ = ["world"]
+
 #: Relative errors as small as this out of fold make everything served beyond chance.
 PRECISE = {
     "mean": 0.01,
@@ -36,39 +34,9 @@ PRECISE = {
 }
 
 
-@pytest.fixture
-def world(settings: Settings) -> Settings:
-    """A champion, an empty source, and nothing in the ledger."""
-    create_source(settings)
-    add_champion(settings, END - 50 * DAY, mae=0.91)
-    return settings
-
-
-def errors(settings: Settings, count: int, error: float, *, as_of: datetime = END, first_id: int = 1) -> None:
-    """Outcomes of the day before ``as_of``, observed by it, each so many hours off."""
-    rows = [(first_id + row, as_of - DAY, 1.0 + error, 1.0) for row in range(count)]
-    judged(settings, rows, observed_at=as_of)
-
-
-def forget(settings: Settings) -> None:
-    query(settings, "TRUNCATE studyml.outcomes, studyml.outcome_predictions")
-
-
-def judge(settings: Settings, night: int = 0) -> dict[str, Any]:
-    return monitor(settings, as_of=END + night * DAY, now=NOW)[0]
-
-
-def messages(settings: Settings) -> list[str]:
-    return [text for (text,) in query(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id") if text]
-
-
 def subjects(settings: Settings) -> list[str]:
     rows = query(settings, "SELECT message_subject FROM studyml.incident_events ORDER BY id")
     return [text for (text,) in rows if text]
-
-
-def incidents(settings: Settings) -> list[tuple[str, str]]:
-    return query(settings, "SELECT kind, status FROM studyml.incidents ORDER BY id")
 
 
 def test_degradation_opens_one_incident_with_one_message(world: Settings) -> None:

@@ -1,0 +1,44 @@
+"""Outcomes of a night as the ledger would hold them, its verdict, and what was told about it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from studyml.settings import Settings
+from studyml.steps.monitor import monitor
+from tests.conftest import END, NOW
+from tests.scoring.world import add_champion, create_source, judged, query
+
+DAY = timedelta(days=1)
+BAD, GOOD = 2.0, 0.5
+
+
+@pytest.fixture
+def world(settings: Settings) -> Settings:
+    """A champion, an empty source, and nothing in the ledger."""
+    create_source(settings)
+    add_champion(settings, END - 50 * DAY, mae=0.91)
+    return settings
+
+
+def errors(settings: Settings, count: int, error: float, *, as_of: datetime = END, first_id: int = 1) -> None:
+    """Outcomes of the day before ``as_of``, observed by it, each so many hours off."""
+    rows = [(first_id + row, as_of - DAY, 1.0 + error, 1.0) for row in range(count)]
+    judged(settings, rows, observed_at=as_of)
+
+
+def forget(settings: Settings) -> None:
+    query(settings, "TRUNCATE studyml.outcomes, studyml.outcome_predictions")
+
+
+def judge(settings: Settings, night: int = 0) -> dict[str, Any]:
+    return monitor(settings, as_of=END + night * DAY, now=NOW)[0]
+
+
+def messages(settings: Settings) -> list[str]:
+    return [text for (text,) in query(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id") if text]
+
+
+def incidents(settings: Settings) -> list[tuple[str, str]]:
+    return query(settings, "SELECT kind, status FROM studyml.incidents ORDER BY id")
