@@ -99,14 +99,7 @@ def find_run(connection: Connection, run_id: int) -> RetrainingRun:
 
 def latest_run(connection: Connection, as_of: datetime) -> RetrainingRun | None:
     """The run that says most about a night: the last that trained, else the last that was skipped."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE as_of = %s"
-            " ORDER BY (decision IS DISTINCT FROM 'skipped') DESC, id DESC LIMIT 1",
-            (as_of,),
-        )
-        row = cursor.fetchone()
-    return None if row is None else RetrainingRun(*row)
+    return _first(connection, "as_of = %s ORDER BY (decision IS DISTINCT FROM 'skipped') DESC, id DESC", as_of)
 
 
 def newest_in_a_row(connection: Connection) -> list[RetrainingRun]:
@@ -122,12 +115,12 @@ def newest_in_a_row(connection: Connection) -> list[RetrainingRun]:
 
 def decided_for(connection: Connection, incident_id: int) -> RetrainingRun | None:
     """The newest decided run that an incident made due."""
+    return _first(connection, "incident_id = %s AND decision IS NOT NULL ORDER BY id DESC", incident_id)
+
+
+def _first(connection: Connection, condition: str, value: object) -> RetrainingRun | None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE incident_id = %s AND decision IS NOT NULL"
-            " ORDER BY id DESC LIMIT 1",
-            (incident_id,),
-        )
+        cursor.execute(f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE {condition} LIMIT 1", (value,))
         row = cursor.fetchone()
     return None if row is None else RetrainingRun(*row)
 
