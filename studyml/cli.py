@@ -153,12 +153,15 @@ def observe_command(as_of: AsOf = None, as_json: Json = False) -> None:
 def monitor_command(as_of: AsOf = None, as_json: Json = False) -> None:
     """Judge the served predictions of the last days.
 
+    Without --as-of this is a look at how it stands now: nothing is recorded. With it, the verdict of that night is
+    recorded anew, and its incident opened, brought up to date or resolved.
+
     Example: studyml monitor --json
     """
     from studyml.steps.monitor import monitor
 
     now = wall_clock()
-    results = monitor(load_settings(), as_of=parse_as_of(as_of, now), now=now)
+    results = monitor(load_settings(), as_of=parse_as_of(as_of, now), now=now, look=as_of is None)
     if as_json:
         print_json(results)
         return

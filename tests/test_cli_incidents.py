@@ -12,7 +12,7 @@ from studyml.errors import InputError, RegistryError
 from studyml.settings import Settings
 from studyml.steps.report_failure import report_failure
 from tests.conftest import END, NOW
-from tests.scoring.world import query
+from tests.scoring.world import finish, query
 
 Run = Callable[..., str]
 SECRET = "T0K3NPATH"
@@ -97,7 +97,7 @@ def test_a_kind_is_silenced_for_a_while_and_the_list_says_so(settings: Settings,
     assert printed == "task_failed is silenced until 2026-03-03 01:30 UTC.\n"
     assert "task_failed is silenced until 2026-03-03 01:30 UTC by ann: the disk is replaced\n" in run("list")
     fail(settings)
-    assert query(settings, "SELECT count(*) FROM studyml.incident_events WHERE message_body IS NOT NULL") == [(0,)]
+    assert query(settings, "SELECT held_back FROM studyml.incident_events") == [(True,)]
     assert "silenced" not in run("list", hours=49)
 
 
@@ -128,3 +128,12 @@ def test_a_silence_is_ended_before_its_time(settings: Settings, run: Run) -> Non
 def test_a_mistake_is_a_sentence(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
     with pytest.raises((InputError, RegistryError), match=sentence):
         run(*arguments)
+
+
+def test_one_that_is_closed_is_dated_by_the_nights_which_may_lie_in_the_past(settings: Settings, run: Run) -> None:
+    finish(settings, END - timedelta(days=900))
+    fail(settings)
+    query(settings, "UPDATE studyml.incidents SET opened_as_of = %s", END - timedelta(days=900))
+    run("resolve", "1", "--note", "done")
+
+    assert query(settings, "SELECT resolved_as_of FROM studyml.incidents") == [(END - timedelta(days=900),)]

@@ -126,21 +126,47 @@ def _what_comes(pages: bool) -> str:
     return f"Another message comes only {more}."
 
 
+#: What a retraining for a degradation came to: the title, what is said of it, and what follows.
+_NO_HELP = {
+    "rejected": (
+        "the retraining did not help, a person is needed",
+        "the retraining for it brought no better one",
+        "The champion goes on serving. For this incident no other retraining is made; enough new labels make one due.",
+    ),
+    "promoted": (
+        "the new version is degraded too, a person is needed",
+        "so is the version that its retraining brought",
+        "It goes on serving. For this incident no other retraining is made; enough new labels make one due.",
+    ),
+    "failed": (
+        "the retraining keeps failing, a person is needed",
+        "the retraining for it fails again and again",
+        "The champion goes on serving. No other retraining is started on the same data: it takes enough new labels, or"
+        " studyml retrain --force.",
+    ),
+}
+
+
 def no_better_message(
     *, incident_id: int, decision: str, reasons: Sequence[str], version: str | None, links: Links
 ) -> Message:
-    """A retraining for the degradation did not bring a better version: a person has to decide."""
-    named = f" {version}" if version else ""
-    said = f"was {decision}" if decision != "failed" else "failed"
+    """A retraining for the degradation did not end it: a person has to decide.
+
+    ``decision``: rejected, promoted (and degraded since), failed, or abandoned, which is a failure too.
+    """
+    title, what, follows = _NO_HELP.get(decision, _NO_HELP["failed"])
+    if decision == "promoted":
+        facts = [f"{version} passed the gates, and is off by more than its limit since."]
+    else:
+        said = {"rejected": "was rejected", "abandoned": "was abandoned"}.get(decision, "failed")
+        facts = [f"The candidate{f' {version}' if version else ''} {said}.", *reasons]
     return compose(
-        "the retraining did not help, a person is needed",
-        summary=f"The model is degraded (incident {incident_id}), and the retraining for it brought no better one.",
-        facts=[f"The candidate{named} {said}.", *reasons],
-        done=[
-            "The champion goes on serving. No other retraining is made for this incident: only new labels make one due."
-        ],
+        title,
+        summary=f"The model is degraded (incident {incident_id}), and {what}.",
+        facts=facts,
+        done=[follows],
         steps=[
-            f"See what the candidate did: studyml versions report {version}" if version else "studyml report",
+            f"See what it did: studyml versions report {version}" if version else "studyml report",
             "Look for a change in the source data: see the runbook.",
             "Try other settings by hand: studyml retrain --force",
         ],

@@ -1,7 +1,8 @@
 """Incidents: one open per kind, with a log of events; a message is an event's text (tables ``incidents`` …)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
@@ -24,6 +25,7 @@ _COLUMNS = (
     "id, kind, severity, status, title, model_version, opened_as_of, opened_at, updated_as_of, resolved_as_of,"
     " resolved_at, acknowledged_by, acknowledged_at, escalated_at, times_reopened, figures"
 )
+_EVENT = "id, event, as_of, recorded_at, actor, note, severity, message_subject, message_body, held_back"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Incident:
     times_reopened: int
     figures: dict[str, Any]
 
+    def is_reopened_at(self, as_of: datetime, cool_off: timedelta) -> bool:
+        """Whether its problem, found again in a night, reopens it: it was resolved within ``cool_off`` before."""
+        resolved = self.resolved_as_of
+        return resolved is not None and timedelta(0) <= as_of - resolved <= cool_off
+
 
 @dataclass(frozen=True)
 class Event:
@@ -61,6 +68,7 @@ class Event:
     severity: str | None
     message_subject: str | None
     message_body: str | None
+    held_back: bool
 
 
 def open_incident(
@@ -134,6 +142,11 @@ def set_escalated(connection: Connection, incident_id: int, *, now: datetime) ->
     _change(connection, incident_id, "escalated_at = %s", (now,))
 
 
+def add_figures(connection: Connection, incident_id: int, figures: dict[str, Any]) -> None:
+    """Add ``figures`` to those of an open incident. The caller commits."""
+    _change(connection, incident_id, "figures = figures || %s", (Json(figures),))
+
+
 def _change(connection: Connection, incident_id: int, assignments: str, values: tuple[Any, ...]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -155,13 +168,17 @@ def add_event(
     severity: str | None = None,
     subject: str | None = None,
     body: str | None = None,
+    held_back: bool = False,
 ) -> int:
-    """Log an event; one with a subject and a body is a message to the addresses of ``severity``. The caller commits."""
+    """Log an event; one with a subject and a body is a message to the addresses of ``severity``, unless held back.
+
+    The caller commits.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO studyml.incident_events (incident_id, event, as_of, recorded_at, actor, note, severity,"
-            " message_subject, message_body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-            (incident_id, event, as_of, now, actor, note, severity, subject, body),
+            " message_subject, message_body, held_back) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            (incident_id, event, as_of, now, actor, note, severity, subject, body, held_back),
         )
         return int((cursor.fetchone() or (0,))[0])
 
@@ -178,16 +195,30 @@ def newest_of_kind(connection: Connection, kind: str) -> Incident | None:
     return found[0] if found else None
 
 
-def was_told(connection: Connection, incident_id: int) -> bool:
-    """Whether an incident has had a message since it was opened or reopened last."""
+def was_told(connection: Connection, incident_id: int, severities: Sequence[str] = (PAGE, TICKET)) -> bool:
+    """Whether an incident has had a message of these severities since it was opened or reopened last."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM studyml.incident_events WHERE incident_id = %(id)s AND message_body IS NOT NULL"
+            " AND NOT held_back AND coalesce(severity, 'page') = ANY(%(severities)s)"
             " AND id >= (SELECT max(id) FROM studyml.incident_events WHERE incident_id = %(id)s"
             " AND event IN ('opened', 'reopened')))",
-            {"id": incident_id},
+            {"id": incident_id, "severities": list(severities)},
         )
         return bool((cursor.fetchone() or (False,))[0])
+
+
+def held_back(connection: Connection, *, since: datetime) -> list[tuple[Incident, Event]]:
+    """Incidents whose newest message, written after ``since``, a silence held back: open ones, and recoveries."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT incident_id, {_EVENT} FROM (SELECT DISTINCT ON (incident_id) * FROM studyml.incident_events"
+            " WHERE message_body IS NOT NULL AND recorded_at > %s ORDER BY incident_id, id DESC) AS newest"
+            " WHERE held_back ORDER BY id",
+            (since,),
+        )
+        found = [(find_incident(connection, incident_id), Event(*rest)) for incident_id, *rest in cursor.fetchall()]
+    return [(each, event) for each, event in found if (each.status == "open") == (event.event != "resolved")]
 
 
 def newest_event_at(connection: Connection, incident_id: int) -> datetime:
@@ -210,9 +241,7 @@ def list_events(connection: Connection, incident_id: int) -> list[Event]:
     """What happened to an incident, oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, event, as_of, recorded_at, actor, note, severity, message_subject, message_body"
-            " FROM studyml.incident_events WHERE incident_id = %s ORDER BY id",
-            (incident_id,),
+            f"SELECT {_EVENT} FROM studyml.incident_events WHERE incident_id = %s ORDER BY id", (incident_id,)
         )
         return [Event(*row) for row in cursor.fetchall()]
 
@@ -223,11 +252,12 @@ def list_incidents(connection: Connection, *, only_open: bool = True) -> list[In
 
 
 def degraded_without_retraining(connection: Connection) -> Incident | None:
-    """The open degradation for which no retraining has been decided yet: it makes one due, once."""
+    """The open degradation for which no retraining is under way or decided: it makes one due, once."""
     found = _query(
         connection,
         "WHERE status = 'open' AND kind = %s AND NOT EXISTS (SELECT FROM studyml.retraining_runs r"
-        " WHERE r.incident_id = incidents.id AND r.decision IN ('promoted', 'fallback', 'rejected'))",
+        " WHERE r.incident_id = incidents.id"
+        " AND coalesce(r.decision, 'under way') NOT IN ('skipped', 'failed', 'abandoned'))",
         (DEGRADED,),
     )
     return found[0] if found else None

@@ -14,9 +14,11 @@ from psycopg2.extensions import connection as Connection
 from studyml.alerting.incidents import (
     ESCALATION,
     PAGE,
+    TICKET,
     Incident,
     add_event,
     close_open,
+    held_back,
     list_incidents,
     newest_of_kind,
     open_incident,
@@ -28,7 +30,7 @@ from studyml.alerting.incidents import (
     was_told,
 )
 from studyml.alerting.message import Message
-from studyml.alerting.silences import silenced_until
+from studyml.alerting.silences import LONGEST_SILENCE, silenced_until
 from studyml.errors import RegistryError
 
 ACTOR = "studyml"
@@ -70,11 +72,7 @@ def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool
     before = newest_of_kind(connection, problem.kind)
     if before is not None and before.updated_as_of >= at.as_of and not problem.repeats:
         return "known"
-    if (
-        before is not None
-        and before.resolved_as_of is not None
-        and timedelta(0) <= at.as_of - before.resolved_as_of <= cool_off
-    ):
+    if before is not None and before.is_reopened_at(at.as_of, cool_off):
         title = problem.message(before.id).title
         reopen(
             connection,
@@ -110,7 +108,11 @@ def _update(connection: Connection, present: Incident, problem: Problem, at: Mom
     if worse:
         _tell(connection, present.id, problem, at, event="updated", prefix="worse: ")
         return "worsened"
-    if not was_told(connection, present.id) and silenced_until(connection, present.kind, now=at.now) is None:
+    severities = (PAGE,) if severity == PAGE else (PAGE, TICKET)
+    if (
+        not was_told(connection, present.id, severities)
+        and silenced_until(connection, present.kind, now=at.now) is None
+    ):
         _tell(connection, present.id, problem, at, event="updated")
         return "told"
     if problem.note:
@@ -137,7 +139,7 @@ def send(
     note: str | None = None,
     actor: str = ACTOR,
 ) -> None:
-    """Log an event with its message; while its kind is silenced, without. The caller commits."""
+    """Log an event with its message, which is held back while its kind is silenced. The caller commits."""
     until = silenced_until(connection, kind, now=at.now)
     add_event(
         connection,
@@ -147,10 +149,32 @@ def send(
         now=at.now,
         actor=actor,
         note=note if until is None else f"silenced until {until:%Y-%m-%d %H:%M} UTC; {note or message.title}",
-        severity=severity if until is None else None,
-        subject=message.subject if until is None else None,
-        body=message.body if until is None else None,
+        severity=severity,
+        subject=message.subject,
+        body=message.body,
+        held_back=until is not None,
     )
+
+
+def tell_held_back(connection: Connection, at: Moment) -> None:
+    """Send what a silence held back and is still news, once the silence is over: the newest message of an incident.
+
+    That is one of an open incident, or that one is over which was told before. The caller commits.
+    """
+    for incident, event in held_back(connection, since=at.now - LONGEST_SILENCE):
+        if silenced_until(connection, incident.kind, now=at.now) is None:
+            add_event(
+                connection,
+                incident.id,
+                event=event.event if event.event == "resolved" else "updated",
+                as_of=event.as_of,
+                now=at.now,
+                actor=ACTOR,
+                note="the silence is over",
+                severity=event.severity,
+                subject=event.message_subject,
+                body=event.message_body,
+            )
 
 
 def report_recovery(
@@ -223,7 +247,7 @@ def _told_at(connection: Connection, incident: Incident) -> datetime | None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT max(recorded_at) FROM studyml.incident_events"
-            " WHERE incident_id = %s AND message_body IS NOT NULL AND severity = %s",
+            " WHERE incident_id = %s AND message_body IS NOT NULL AND NOT held_back AND severity = %s",
             (incident.id, PAGE),
         )
         found: datetime | None = (cursor.fetchone() or (None,))[0]

@@ -25,6 +25,8 @@ SECTIONS = {
     NIGHT_MISSING: "a-night-did-not-run",
     TASK_FAILED: "task-failed",
 }
+#: What the breaker does (registry/retraining.breaker_open).
+NOT_STARTED = "No other retraining is started on the same data: it takes enough new labels, or studyml retrain --force."
 _WHOLE = "Nothing is lost: the predictions that analysts read stay as they are until newer ones are whole."
 
 
@@ -32,7 +34,9 @@ def failure_message(
     *, dag_id: str, task_id: str, dag_run_id: str, as_of: datetime, error: str, links: Links, kind: str = TASK_FAILED
 ) -> Message:
     """A task that failed for good, with ``kind`` contract_broken since the study app's tables are not as promised."""
-    why = ": the study app's tables are not as promised" if kind == CONTRACT_BROKEN else ""
+    broken = kind == CONTRACT_BROKEN
+    why = ": the study app's tables are not as promised" if broken else ""
+    first = "Tell the study app's owners what the error says." if broken else "Do what the error says."
     return compose(
         f"{dag_id}.{task_id} failed{why}",
         summary=f"The task {task_id} of {dag_id} failed and is not tried again by itself:\n\n{error}",
@@ -43,29 +47,46 @@ def failure_message(
             " night finishes without a failed task.",
         ],
         steps=[
-            "Do what the error says.",
-            "Clear the red task in Airflow: every task can be run again, and what follows it runs too.",
+            first,
+            "Clear the red task in Airflow, or run studyml night again: every task can be repeated, and what follows it"
+            " runs too.",
         ],
         links=links.lines(SECTIONS[kind], dag_id, dag_run_id),
     )
 
 
-def contract_message(found: Sequence[str], *, as_of: datetime, incident_id: int, links: Links) -> Message:
-    """Too much of the source data is impossible or cannot be read; ``found`` are sentences."""
+def contract_message(
+    found: Sequence[str], unjudged: str | None, *, as_of: datetime, incident_id: int, links: Links
+) -> Message:
+    """Too much of the source data is impossible (``found``: sentences), or there is no verdict (``unjudged``: why)."""
+    night = f"Since: the night of {moment(as_of)}."
+    see = "See which columns and reasons: the query in the runbook."
+    owners = "Tell the study app's owners; what they correct is taken over by the next night."
+    have = f"Say that you have it: studyml alerts ack {incident_id or 'ID'}"
+    lines = links.lines(SECTIONS[CONTRACT_BROKEN], "studyml_nightly")
+    if not found:
+        return compose(
+            "the night could not be judged",
+            summary=f"Nobody knows whether the model is healthy: {unjudged}.",
+            facts=[night],
+            done=["Predictions go out as before. Neither a recovery nor a degradation is seen until this is mended."],
+            steps=[
+                have,
+                "See which outcomes and predictions: the query in the runbook.",
+                "Judge again: clear judge in Airflow",
+            ],
+            links=lines,
+        )
     return compose(
         "the study app's data break the data contract",
         summary="More of the study app's data than usual cannot be used.",
-        facts=[*found, f"Since: the night of {moment(as_of)}."],
+        facts=[*found, *([f"the night could not be judged: {unjudged}"] if unjudged else []), night],
         done=[
             "Rows that cannot be used are quarantined with their reason, not dropped; a wrong input counts as missing.",
-            "The incident closes by itself with the first night without it.",
+            "The incident closes by itself when new rows are as they should be.",
         ],
-        steps=[
-            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
-            "See which columns and reasons: the query in the runbook.",
-            "Tell the study app's owners; what they correct is taken over by the next night.",
-        ],
-        links=links.lines(SECTIONS[CONTRACT_BROKEN], "studyml_nightly"),
+        steps=[have, see, owners],
+        links=lines,
     )
 
 
@@ -92,11 +113,7 @@ def no_labels_message(
 def retraining_message(*, times: int, reasons: Sequence[str], stopped: bool, incident_id: int, links: Links) -> Message:
     """Retrainings failed or were rejected again and again; ``reasons`` of the newest first."""
     stays = "The champion goes on serving."
-    breaker = (
-        "No other retraining is started on the same data: it takes enough new labels, or studyml retrain --force."
-        if stopped
-        else "The next retraining is due with enough new labels."
-    )
+    breaker = NOT_STARTED if stopped else "The next retraining is due with enough new labels."
     return compose(
         f"{times} retrainings in a row brought no new version",
         summary=f"The last {times} retrainings failed or were rejected by the gates.",

@@ -21,6 +21,12 @@ UNCONFIGURED = "the address is no longer configured"
 
 # What older code wrote has no severity: it was for those who are paged.
 _SEVERITY = "coalesce(e.severity, 'page')"
+# That it is over is for everyone who was told of it, with whatever urgency.
+_IS_FOR = f"""(a.severity = {_SEVERITY} OR e.event = 'resolved' AND EXISTS (SELECT FROM studyml.incident_events t
+        WHERE t.incident_id = e.incident_id AND t.id < e.id AND t.message_body IS NOT NULL AND NOT t.held_back
+        AND coalesce(t.severity, 'page') = a.severity
+        AND t.id > coalesce((SELECT max(id) FROM studyml.incident_events earlier
+            WHERE earlier.incident_id = e.incident_id AND earlier.event = 'resolved' AND earlier.id < e.id), 0)))"""
 
 
 @dataclass(frozen=True)
@@ -116,20 +122,21 @@ _BURY_REMOVED = f"""
     UPDATE studyml.deliveries SET status = 'dead', last_error = %(removed)s, next_attempt_at = NULL WHERE id IN (
         SELECT d.id FROM studyml.deliveries d JOIN studyml.incident_events e ON e.id = d.event_id
         WHERE d.status = 'pending' AND {_SEVERITY} = ANY(%(severities)s)
-        AND ({_SEVERITY}, d.address_fingerprint) NOT IN (SELECT * FROM unnest(%(severities)s, %(fingerprints)s))
+        AND NOT EXISTS (SELECT FROM unnest(%(severities)s, %(fingerprints)s) AS a (severity, fingerprint)
+            WHERE a.fingerprint = d.address_fingerprint AND {_IS_FOR})
         FOR UPDATE OF d SKIP LOCKED)
 """
 
 _INSERT = f"""
     INSERT INTO studyml.deliveries AS d (event_id, address_fingerprint, status)
-    SELECT e.id, a.fingerprint, 'pending' FROM studyml.incident_events e
-    JOIN unnest(%(severities)s, %(fingerprints)s) AS a (severity, fingerprint) ON a.severity = {_SEVERITY}
-    WHERE e.message_body IS NOT NULL AND e.recorded_at > %(since)s
+    SELECT DISTINCT e.id, a.fingerprint, 'pending' FROM studyml.incident_events e
+    JOIN unnest(%(severities)s, %(fingerprints)s) AS a (severity, fingerprint) ON {_IS_FOR}
+    WHERE e.message_body IS NOT NULL AND NOT e.held_back AND e.recorded_at > %(since)s
     AND NOT EXISTS (SELECT FROM studyml.deliveries s WHERE s.event_id = e.id
         AND s.address_fingerprint = a.fingerprint AND s.status <> 'dead')
     AND (NOT EXISTS (SELECT FROM studyml.deliveries s WHERE s.event_id = e.id AND s.status = 'sent')
         OR EXISTS (SELECT FROM studyml.deliveries s WHERE s.event_id = e.id AND s.last_error = %(removed)s))
-    ORDER BY e.id, a.fingerprint
+    ORDER BY 1, 2
     ON CONFLICT (event_id, address_fingerprint)
     DO UPDATE SET status = 'pending', attempts = 0, next_attempt_at = NULL, last_error = NULL WHERE d.status = 'dead'
 """

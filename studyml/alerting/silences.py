@@ -1,9 +1,12 @@
 """Silences: for how long no message is sent about incidents of a kind (table ``silences``)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg2.extensions import connection as Connection
+
+#: Longer than this nobody remembers what was silenced.
+LONGEST_SILENCE = timedelta(days=31)
 
 
 @dataclass(frozen=True)

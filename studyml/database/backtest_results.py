@@ -20,6 +20,20 @@ def nights(connection: Connection) -> Rows:
     )
 
 
+def rulings(connection: Connection) -> Rows:
+    """The verdict that decided about the incident in every night, oldest first; hours.
+
+    It is that on the champion's own outcomes where they sufficed, else that on all that was served (steps/follow_up).
+    """
+    return _rows(
+        connection,
+        "SELECT DISTINCT ON (as_of) as_of, n, rolling_mae, baseline_mae, error_ratio, error_ratio_limit"
+        " FROM studyml.monitoring_runs m WHERE scope = 'served' OR (verdict NOT IN ('insufficient_data', 'error')"
+        " AND scope = (SELECT to_version FROM studyml.deployments d WHERE d.as_of < m.as_of ORDER BY id DESC LIMIT 1))"
+        " ORDER BY as_of, scope = 'served'",
+    )
+
+
 def incidents(connection: Connection) -> Rows:
     """Every incident, with its events, oldest first."""
     found = _rows(
@@ -30,7 +44,7 @@ def incidents(connection: Connection) -> Rows:
     events = _rows(
         connection,
         "SELECT e.incident_id, e.event, e.as_of, coalesce(e.severity, i.severity) AS severity, e.note,"
-        " e.message_subject IS NOT NULL AS has_message FROM studyml.incident_events e"
+        " e.message_subject IS NOT NULL AND NOT e.held_back AS has_message FROM studyml.incident_events e"
         " JOIN studyml.incidents i ON i.id = e.incident_id ORDER BY e.id",
     )
     for each in found:

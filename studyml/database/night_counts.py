@@ -1,7 +1,7 @@
 """What one night found: outcomes, refused rows, and predictions, for judging whether the data are as they should be."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg2.extensions import connection as Connection
 
@@ -20,18 +20,25 @@ class NightCounts:
     impossible: int
 
 
-def night_counts(connection: Connection, as_of: datetime) -> NightCounts:
-    """Count what the night of ``as_of`` observed, quarantined, planned, refused, and scored in spite of an input."""
+def night_counts(connection: Connection, as_of: datetime, *, days: int = 1) -> NightCounts:
+    """Count what the night of ``as_of`` planned, refused, and scored in spite of an input.
+
+    What is observed, or quarantined for the first time, is counted over the nights of the last ``days``.
+    """
+    after = as_of - timedelta(days=days)
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, {"as_of": as_of, "unseen": _UNSEEN})
+        cursor.execute(_COUNTS, {"as_of": as_of, "after": after, "unseen": _UNSEEN})
         return NightCounts(*(int(count) for count in cursor.fetchone() or (0,) * 5))
 
 
 # Outcomes arrive in order of observed_at, and nothing is observed after the newest night: the count reads the end only.
 _COUNTS = """
 SELECT
-    (SELECT count(*) FROM studyml.outcomes WHERE observed_at = %(as_of)s AND revision = 1),
-    (SELECT count(DISTINCT (source, row_id)) FROM studyml.quarantined_rows WHERE first_as_of = %(as_of)s),
+    (SELECT count(*) FROM studyml.outcomes WHERE outcome_id > coalesce((SELECT outcome_id FROM studyml.outcomes
+        WHERE observed_at <= %(after)s ORDER BY outcome_id DESC LIMIT 1), 0)
+        AND observed_at > %(after)s AND observed_at <= %(as_of)s AND revision = 1),
+    (SELECT count(DISTINCT (source, row_id)) FROM studyml.quarantined_rows
+        WHERE first_as_of > %(after)s AND first_as_of <= %(as_of)s),
     (SELECT coalesce(max(planned), 0) FROM studyml.scoring_runs WHERE as_of = %(as_of)s AND status = 'complete'),
     (SELECT count(*) FROM studyml.refused_sessions WHERE as_of = %(as_of)s),
     (SELECT count(*) FROM studyml.predictions WHERE as_of = %(as_of)s AND served AND EXISTS (

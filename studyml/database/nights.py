@@ -31,28 +31,57 @@ def begin_night(
         )
 
 
-def started_at(connection: Connection, as_of: datetime) -> datetime:
-    """When the night was begun, the last time where it was begun more than once."""
+def started_at(connection: Connection, as_of: datetime) -> datetime | None:
+    """When the night was begun, the last time where it was begun more than once; None where it never was."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT started_at FROM studyml.nights WHERE as_of = %s", (as_of,))
-        started: datetime = (cursor.fetchone() or (None,))[0]
+        started: datetime | None = (cursor.fetchone() or (None,))[0]
     return started
 
 
 def end_night(connection: Connection, as_of: datetime, *, now: datetime) -> bool:
     """Record the end; False where the night never began."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE studyml.nights SET finished_at = %s WHERE as_of = %s", (now, as_of))
+        cursor.execute(
+            "UPDATE studyml.nights SET finished_at = %(now)s, first_finished_at = coalesce(first_finished_at, %(now)s)"
+            " WHERE as_of = %(as_of)s",
+            {"now": now, "as_of": as_of},
+        )
         return cursor.rowcount == 1
 
 
+def heartbeat_heard(connection: Connection, as_of: datetime) -> bool:
+    """Whether the heartbeat address has answered for the night."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT heartbeat_at IS NOT NULL FROM studyml.nights WHERE as_of = %s", (as_of,))
+        return bool((cursor.fetchone() or (False,))[0])
+
+
+def record_heartbeat(connection: Connection, as_of: datetime, *, now: datetime) -> None:
+    """Record that the heartbeat address has answered for the night. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE studyml.nights SET heartbeat_at = %s WHERE as_of = %s", (now, as_of))
+
+
 def last_finished_at(connection: Connection) -> tuple[datetime, datetime] | None:
-    """(as_of, finished_at) of the newest finished night; a replay, which finishes later, does not count."""
+    """(as_of, when it finished first) of the newest finished night.
+
+    Neither a replay, which finishes later, nor that night run again says that a further one has run.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT as_of, finished_at FROM studyml.nights WHERE finished_at IS NOT NULL ORDER BY as_of DESC LIMIT 1"
+            "SELECT as_of, least(first_finished_at, finished_at) FROM studyml.nights WHERE finished_at IS NOT NULL"
+            " ORDER BY as_of DESC LIMIT 1"
         )
         return cursor.fetchone()
+
+
+def newest_night(connection: Connection) -> datetime | None:
+    """as_of of the newest night that was begun."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(as_of) FROM studyml.nights")
+        newest: datetime | None = (cursor.fetchone() or (None,))[0]
+    return newest
 
 
 def nights_of_window(connection: Connection, *, after: datetime, before: datetime) -> list[datetime]:

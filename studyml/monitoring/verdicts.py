@@ -103,3 +103,15 @@ def last_healthy(connection: Connection, before: datetime) -> tuple[datetime, fl
             (SERVED, before),
         )
         return cursor.fetchone()
+
+
+def healthy_nights(connection: Connection, as_of: datetime, scope: str, *, nights: int) -> bool:
+    """Whether the newest ``nights`` that judged a scope by enough outcomes, up to ``as_of``, all found it healthy."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT verdict FROM studyml.monitoring_runs WHERE scope = %s AND as_of <= %s"
+            " AND verdict <> 'insufficient_data' ORDER BY as_of DESC LIMIT %s",
+            (scope, as_of, nights),
+        )
+        found = [verdict for (verdict,) in cursor.fetchall()]
+    return found == [HEALTHY] * nights

@@ -1,6 +1,6 @@
 """Retrainings from the count of new labels to the decision (table ``retraining_runs``)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -113,14 +113,24 @@ def newest_in_a_row(connection: Connection) -> list[RetrainingRun]:
         return [RetrainingRun(*row) for row in cursor.fetchall()]
 
 
+def breaker_open(tries: Sequence[RetrainingRun], failures: int) -> bool:
+    """Whether the newest ``failures`` of ``tries`` (newest_in_a_row) all failed: the same data are not tried again."""
+    return len(tries) >= failures and all(run.decision in FAILED for run in tries[:failures])
+
+
+def undecided_run(connection: Connection, *, as_of: datetime, dag_run_id: str | None) -> RetrainingRun | None:
+    """The undecided run that a DAG run opened for a night: tried again it goes on with it, and opens no other."""
+    return _first(connection, "as_of = %s AND dag_run_id = %s AND decision IS NULL ORDER BY id DESC", as_of, dag_run_id)
+
+
 def decided_for(connection: Connection, incident_id: int) -> RetrainingRun | None:
     """The newest decided run that an incident made due."""
     return _first(connection, "incident_id = %s AND decision IS NOT NULL ORDER BY id DESC", incident_id)
 
 
-def _first(connection: Connection, condition: str, value: object) -> RetrainingRun | None:
+def _first(connection: Connection, condition: str, *values: object) -> RetrainingRun | None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE {condition} LIMIT 1", (value,))
+        cursor.execute(f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE {condition} LIMIT 1", values)
         row = cursor.fetchone()
     return None if row is None else RetrainingRun(*row)
 

@@ -21,9 +21,11 @@ REASONS = {
 def headline(document: Mapping[str, Any]) -> str:
     """What the nights came to, in one sentence; hours."""
     found, served = document["summary"], document["served"]
+    more = found["escalations"]
+    again = f" (and {counted(more, 'time')} more, since nobody acknowledges here)" if more else ""
     calls = (
-        f"In {counted(found['nights'], 'night')} this would have paged you {counted(found['pages'], 'time')} and opened"
-        f" {counted(found['tickets'], 'ticket')}; {counted(found['promoted'], 'network')}"
+        f"In {counted(found['nights'], 'night')} this would have paged you {counted(found['pages'], 'time')}{again} and"
+        f" opened {counted(found['tickets'], 'ticket')}; {counted(found['promoted'], 'network')}"
         f" {'was' if found['promoted'] == 1 else 'were'} promoted"
     )
     if not served["n"]:

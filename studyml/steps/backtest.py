@@ -18,7 +18,6 @@ from studyml.settings import Settings
 from studyml.steps.backtest_report import write_report
 from studyml.steps.backtest_workspace import ARTIFACTS, Request, Workspace, open_workspace, workspace_address
 from studyml.steps.night import night
-from studyml.steps.report_failure import report_failure
 
 #: A killed backtest's last statement may still be running.
 _LOCK_SECONDS = 30
@@ -102,19 +101,10 @@ def _one_night(settings: Settings, scratch: Connection, as_of: datetime, progres
     except DatabaseError:
         raise
     except StudymlError as error:
-        # A night goes on when its retraining fails: it is finished, and told as the DAG's failed task.
+        # A night goes on when its retraining fails: it is finished.
         if newest_finished(scratch) != as_of:
             raise
         failure = error
-        report_failure(
-            settings,
-            dag_id="studyml_nightly",
-            task_id="retrain",
-            dag_run_id=f"backtest {as_of.isoformat()}",
-            as_of=as_of,
-            error=str(error),
-            now=as_of,
-        )
     finally:
         scratch.rollback()
     events = events_of(scratch, as_of)

@@ -77,7 +77,9 @@ def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str
         "thresholds": [
             asdict(each)
             for each in what_if(
-                nights, ratio=settings.degraded_ratio, minimum_outcomes=settings.monitoring_min_outcomes
+                results.rulings(scratch),
+                ratio=settings.degraded_ratio,
+                minimum_outcomes=settings.monitoring_min_outcomes,
             )
         ],
         "incidents": incidents,
@@ -93,18 +95,16 @@ def _summary(
     incidents: Sequence[Mapping[str, Any]],
     retrainings: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    told = [
-        event["severity"]
-        for incident in incidents
-        for event in incident["events"]
-        if event["has_message"] and event["event"] != "resolved"
-    ]
+    events = [event for incident in incidents for event in incident["events"] if event["has_message"]]
+    told = [event["severity"] for event in events if event["event"] != "resolved"]
     verdicts = [night["verdict"] for night in nights]
     decisions = [each["decision"] for each in retrainings]
     return {
         "nights": len(nights),
         "pages": told.count("page"),
         "tickets": told.count("ticket"),
+        "escalations": told.count("escalation"),
+        "recoveries": len(events) - len(told),
         "incidents": len(incidents),
         "verdicts": {name: verdicts.count(name) for name in sorted(set(verdicts))},
         "decisions": {str(name): decisions.count(name) for name in dict.fromkeys(decisions)},

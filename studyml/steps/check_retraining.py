@@ -8,7 +8,14 @@ from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.quarantine import record_quarantined
 from studyml.monitoring.ledger import new_labels, training_labels
-from studyml.registry.retraining import FAILED, abandon_undecided, consumed_through, newest_in_a_row, open_run
+from studyml.registry.retraining import (
+    abandon_undecided,
+    breaker_open,
+    consumed_through,
+    newest_in_a_row,
+    open_run,
+    undecided_run,
+)
 from studyml.registry.versions import champion, reject
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
@@ -35,6 +42,9 @@ def check_retraining(
     degradation; never in a replay.
     """
     with own_database(settings) as connection, advisory_lock(connection, "check_retraining"):
+        if (begun := undecided_run(connection, as_of=as_of, dag_run_id=dag_run_id)) is not None:
+            _logger.info("retraining %d is under way", begun.id)
+            return begun.id
         for version in abandon_undecided(connection, now=now, started_before=now - ABANDONED_AFTER):
             reject(connection, version)
         consumed = consumed_through(connection)
@@ -85,14 +95,14 @@ def _unless_stopped(
 
     It closes with as many labels, new since the last try, as make a retraining due, or by ``--force``.
     """
-    tries = newest_in_a_row(connection)[: settings.retraining_failures]
-    if len(tries) < settings.retraining_failures or not all(run.decision in FAILED for run in tries):
+    tries = newest_in_a_row(connection)
+    if not breaker_open(tries, settings.retraining_failures):
         return cause, note
     since, _ = new_labels(connection, consumed_through=tries[0].consumed_through or 0, as_of=as_of)
     if since >= settings.retrain_min_labels:
         return cause, note
     return None, (
-        f"{len(tries)} retrainings failed in a row, and only {since} labels are new since the last"
+        f"{settings.retraining_failures} retrainings failed in a row, and only {since} labels are new since the last"
         f" ({settings.retrain_min_labels} needed): see the incident, or retrain with --force"
     )
 

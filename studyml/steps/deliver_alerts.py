@@ -1,10 +1,10 @@
-"""What happens between nights: nights that lack are noticed, pages that nobody took escalated, messages delivered."""
+"""Between nights: nights that lack are noticed, ended silences and untaken pages told, messages delivered."""
 
 import logging
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from studyml.alerting.lifecycle import Moment, escalate
+from studyml.alerting.lifecycle import Moment, escalate, tell_held_back
 from studyml.alerting.message import Links
 from studyml.alerting.messages import escalation_message
 from studyml.alerting.outbox import deliver
@@ -26,6 +26,7 @@ def deliver_alerts(settings: Settings, *, now: datetime) -> dict[str, int]:
     with own_database(settings) as connection:
         with advisory_lock(connection, "watch"):
             watch_nights(settings, connection, now=now)
+            tell_held_back(connection, Moment(now, now))
             _escalate(settings, connection, now)
             connection.commit()
         result = deliver(connection, recipients(settings), now=now, secrets=secrets(settings))

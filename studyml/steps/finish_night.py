@@ -5,15 +5,14 @@ from datetime import datetime
 
 import httpx
 
-from studyml.alerting.incidents import TASK_FAILED, newest_event_at, open_of_kind
-from studyml.alerting.lifecycle import ACTOR, Moment, resolve
-from studyml.alerting.message import Links
-from studyml.alerting.messages import over_message
+from studyml.alerting.incidents import TASK_FAILED
+from studyml.alerting.lifecycle import Moment
 from studyml.database.connection import Connection, advisory_lock
-from studyml.database.nights import end_night, is_replay, started_at
+from studyml.database.nights import end_night, heartbeat_heard, is_replay, record_heartbeat
 from studyml.errors import DeliveryError, RegistryError
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
+from studyml.steps.report_over import report_over
 from studyml.steps.watch_data import watch_data
 from studyml.steps.watch_nights import watch_nights
 from studyml.steps.watch_retraining import watch_retraining
@@ -25,8 +24,9 @@ _HEARTBEAT_SECONDS = 10
 def finish_night(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str, str | bool]:
     """Mark the night finished, bring the incidents up to date that it decides, call the heartbeat address.
 
-    A replay only marks: it is not what a watchdog waits for. Raises RegistryError where the night has no complete
-    predictions, DeliveryError where the heartbeat is not heard (the night is finished all the same).
+    The address is called until it has answered once for a night: one that is run again says nothing new to a watchdog.
+    A replay only marks. Raises RegistryError where the night has no complete predictions, DeliveryError where the
+    heartbeat is not heard (the night is finished all the same).
     """
     with own_database(settings) as connection, advisory_lock(connection, "watch"):
         if not _is_scored(connection, as_of):
@@ -36,8 +36,13 @@ def finish_night(settings: Settings, *, as_of: datetime, now: datetime) -> dict[
         replay = is_replay(connection, as_of)
         if not replay:
             _follow_up(settings, connection, Moment(as_of, now))
+        heard = heartbeat_heard(connection, as_of)
         connection.commit()
-    called = not replay and _heartbeat(settings.heartbeat_url.get_secret_value())
+    called = not replay and not heard and _heartbeat(settings.heartbeat_url.get_secret_value())
+    if called:
+        with own_database(settings) as connection:
+            record_heartbeat(connection, as_of, now=now)
+            connection.commit()
     _logger.info("the night of %s is finished", as_of.isoformat())
     return {"as_of": as_of.isoformat(), "heartbeat": called}
 
@@ -47,7 +52,13 @@ def _follow_up(settings: Settings, connection: Connection, at: Moment) -> None:
     watch_data(settings, connection, at)
     watch_retraining(settings, connection, at)
     watch_nights(settings, connection, now=at.now)
-    _close_failures(settings, connection, at)
+    report_over(
+        settings,
+        connection,
+        TASK_FAILED,
+        at,
+        note=f"the night of {at.as_of.isoformat()} finished without a failed task",
+    )
 
 
 def _is_scored(connection: Connection, as_of: datetime) -> bool:
@@ -56,19 +67,6 @@ def _is_scored(connection: Connection, as_of: datetime) -> bool:
             "SELECT EXISTS (SELECT FROM studyml.scoring_runs WHERE as_of = %s AND status = 'complete')", (as_of,)
         )
         return bool((cursor.fetchone() or (False,))[0])
-
-
-def _close_failures(settings: Settings, connection: Connection, at: Moment) -> None:
-    present = open_of_kind(connection, TASK_FAILED)
-    if present is None:
-        return
-    # An earlier try of this very night may have failed: what counts is whether it did since it was begun anew.
-    begun = started_at(connection, at.as_of)
-    if present.updated_as_of < at.as_of or newest_event_at(connection, present.id) < begun:
-        note = f"the night of {at.as_of.isoformat()} finished without a failed task"
-        links = Links(settings.runbook_url, settings.airflow_url)
-        message = over_message(present, note=note, links=links)
-        resolve(connection, present, at, actor=ACTOR, note=note, message=message)
 
 
 def _heartbeat(url: str) -> bool:

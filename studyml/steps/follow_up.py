@@ -11,13 +11,15 @@ from studyml.alerting.lifecycle import Moment, Problem, report_problem, report_r
 from studyml.alerting.message import Links, Message, moment
 from studyml.database.connection import Connection
 from studyml.monitoring import verdict as verdicts
-from studyml.monitoring.verdicts import Judged, last_healthy
-from studyml.registry.retraining import FAILED, decided_for
+from studyml.monitoring.verdicts import Judged, healthy_nights, last_healthy
+from studyml.registry.retraining import FAILED, breaker_open, decided_for, newest_in_a_row
 from studyml.registry.versions import Version
 from studyml.settings import Settings
 
 _logger = logging.getLogger("studyml")
 
+#: One healthy night may be chance: an error about its limit would open and resolve an incident by turns.
+RECOVERED_NIGHTS = 2
 #: How many features a message names.
 _MOST_MOVED = 3
 _FIGURES = ("verdict", "rolling_mae", "rolling_rmse", "n", "threshold", "error_ratio", "error_ratio_limit")
@@ -41,29 +43,33 @@ def follow_up(
     own = _own(judged, champion)
     ruling = own or judged[0]
     at = Moment(as_of, now)
-    verdict = ruling.columns(settings.monitoring_window_days)
-    links = Links(settings.runbook_url, settings.airflow_url)
     if ruling.verdict.verdict in verdicts.DEGRADED:
-        if own is None and _was_told(connection, as_of, settings.monitoring_window_days):
-            _logger.info("the errors are those of versions before the champion, and were told already")
+        if own is None and open_of_kind(connection, DEGRADED) is None and _was_replaced(judged, champion):
+            _logger.info("the errors are those of versions before the champion, which has too few outcomes of its own")
             return None
-        problem = _problem(settings, connection, judged[0], verdict, champion, as_of, dag_run_id, links)
+        problem = _problem(settings, connection, judged[0], ruling, champion, as_of, dag_run_id)
         return report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
-    if own is not None and ruling.verdict.verdict == verdicts.HEALTHY:
-        name = champion.version if champion is not None else "the champion"
-
-        def recovered(incident: Incident) -> Message:
-            return recovered_message(
-                incident_id=incident.id,
-                opened_as_of=incident.opened_as_of,
-                as_of=as_of,
-                verdict=verdict,
-                version=name,
-                links=links,
-            )
-
-        report_recovery(connection, DEGRADED, recovered, at, note=ruling.verdict.reason)
+    if own is not None and champion is not None and own.verdict.verdict == verdicts.HEALTHY:
+        _recover(settings, connection, own, champion, at)
     return None
+
+
+def _recover(settings: Settings, connection: Connection, own: Judged, champion: Version, at: Moment) -> None:
+    """Resolve the incident, if any, once the champion was healthy for RECOVERED_NIGHTS in a row."""
+    if not healthy_nights(connection, at.as_of, champion.version, nights=RECOVERED_NIGHTS):
+        return
+
+    def recovered(incident: Incident) -> Message:
+        return recovered_message(
+            incident_id=incident.id,
+            opened_as_of=incident.opened_as_of,
+            as_of=at.as_of,
+            verdict=own.columns(settings.monitoring_window_days),
+            version=champion.version,
+            links=Links(settings.runbook_url, settings.airflow_url),
+        )
+
+    report_recovery(connection, DEGRADED, recovered, at, note=own.verdict.reason)
 
 
 def _own(judged: Sequence[Judged], champion: Version | None) -> Judged | None:
@@ -75,30 +81,31 @@ def _own(judged: Sequence[Judged], champion: Version | None) -> Judged | None:
     return found if enough else None
 
 
-def _was_told(connection: Connection, as_of: datetime, window_days: int) -> bool:
-    newest = newest_of_kind(connection, DEGRADED)
-    return (
-        newest is not None
-        and newest.status == "resolved"
-        and newest.updated_as_of > as_of - timedelta(days=window_days)
-    )
+def _was_replaced(judged: Sequence[Judged], champion: Version | None) -> bool:
+    """Whether most outcomes of the window are those of a version that serves no more."""
+    most = max(judged[1:], key=lambda each: each.rolling.n, default=None)
+    return champion is not None and most is not None and most.rolling.scope != champion.version
 
 
 def _problem(
     settings: Settings,
     connection: Connection,
     served: Judged,
-    verdict: dict[str, Any],
+    ruling: Judged,
     champion: Version | None,
     as_of: datetime,
     dag_run_id: str | None,
-    links: Links,
 ) -> Problem:
+    verdict = ruling.columns(settings.monitoring_window_days)
     pages = verdict["verdict"] == verdicts.CONFIRMED or settings.page_rule == "guide"
-    present = open_of_kind(connection, DEGRADED)
+    known = newest_of_kind(connection, DEGRADED)
+    if known is not None and known.status != "open":
+        cool_off = timedelta(days=settings.incident_cool_off_days)
+        known = known if known.is_reopened_at(as_of, cool_off) else None
+    links = Links(settings.runbook_url, settings.airflow_url)
     findings = Findings(
         verdict,
-        as_of if present is None else present.opened_as_of,
+        as_of if known is None else known.opened_as_of,
         version="unknown" if champion is None else champion.version,
         window_days=settings.monitoring_window_days,
         baseline_ratio=settings.degraded_ratio,
@@ -107,7 +114,7 @@ def _problem(
         moved=_moved(served.drift),
         report=None if champion is None else f"studyml versions report {champion.version}",
         run_id=dag_run_id,
-        **({} if present is None else _retraining(connection, present.id)),
+        **_retraining(settings, connection, known),
     )
     return Problem(
         DEGRADED,
@@ -118,11 +125,13 @@ def _problem(
     )
 
 
-def _retraining(connection: Connection, incident_id: int) -> dict[str, str]:
-    """What came of the retraining for an open incident, in words; nothing where none is decided yet."""
-    run = decided_for(connection, incident_id)
+def _retraining(settings: Settings, connection: Connection, known: Incident | None) -> dict[str, str]:
+    """What was done about it, in words; nothing where a retraining is due, which is what a message says by itself."""
+    run = None if known is None else decided_for(connection, known.id)
     if run is None or run.decision in FAILED:
-        return {}
+        stopped = breaker_open(newest_in_a_row(connection), settings.retraining_failures)
+        words = "no retraining is started, since the last ones failed: it takes enough new labels, or a person"
+        return {"retraining": words} if stopped else {}
     if run.decision == "rejected":
         words = "its version was no better, and the next one is due with enough new labels"
     else:

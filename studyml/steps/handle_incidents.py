@@ -7,14 +7,12 @@ from studyml.alerting.incidents import KINDS, Event, Incident, find_incident, li
 from studyml.alerting.lifecycle import Moment, acknowledge, resolve
 from studyml.alerting.message import Links
 from studyml.alerting.messages import over_message
-from studyml.alerting.silences import Silence, add_silence, end_silences, silences_in_force
+from studyml.alerting.silences import LONGEST_SILENCE, Silence, add_silence, end_silences, silences_in_force
+from studyml.database.nights import newest_night
 from studyml.errors import InputError, RegistryError
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.recipients import redacted
-
-#: Longer than this nobody remembers what was silenced.
-LONGEST_SILENCE = timedelta(days=31)
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,9 @@ def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, act
             raise RegistryError(f"there is no open incident {incident_id}: 'studyml alerts list' shows those that are.")
         links = Links(settings.runbook_url, settings.airflow_url)
         message = over_message(incident, note=f"{actor} closed it ({note})", links=links)
-        resolve(connection, incident, Moment(now, now), actor=actor, note=note, message=message)
+        # Dated by the nights, which may lie in the past: a later one may find the problem again.
+        at = Moment(newest_night(connection) or now, now)
+        resolve(connection, incident, at, actor=actor, note=note, message=message)
         connection.commit()
 
 

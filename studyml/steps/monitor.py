@@ -26,21 +26,22 @@ _logger = logging.getLogger("studyml")
 
 
 def monitor(
-    settings: Settings, *, as_of: datetime, now: datetime, dag_run_id: str | None = None
+    settings: Settings, *, as_of: datetime, now: datetime, dag_run_id: str | None = None, look: bool = False
 ) -> list[dict[str, Any]]:
     """Store and return the verdict of every scope, ``served`` first; hours, and the coverages as shares.
 
     A degraded verdict opens one incident with its message, in the same transaction; a healthy one resolves it. A replay
-    stores the verdict only.
+    stores the verdict only, a mere ``look`` changes nothing.
     """
     window = settings.monitoring_window_days
     with own_database(settings) as connection, advisory_lock(connection, "monitor"):
         champion = _judged_champion(connection, as_of)
         judged = _judge_scopes(settings, connection, champion, as_of)
-        store_verdicts(connection, judged, as_of=as_of, now=now, window_days=window)
-        if not is_replay(connection, as_of):
-            follow_up(settings, connection, judged, champion, as_of=as_of, now=now, dag_run_id=dag_run_id)
-        connection.commit()
+        if not look:
+            store_verdicts(connection, judged, as_of=as_of, now=now, window_days=window)
+            if not is_replay(connection, as_of):
+                follow_up(settings, connection, judged, champion, as_of=as_of, now=now, dag_run_id=dag_run_id)
+            connection.commit()
     results = [{"as_of": as_of.isoformat(), **each.columns(window)} for each in judged]
     _logger.info("%s: %s", results[0]["verdict"], results[0]["reason"])
     return results

@@ -1,10 +1,12 @@
 """One whole night in one process: what ``studyml_nightly`` does, without Airflow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from studyml.errors import StudymlError
+from studyml.errors import InputError, SourceError, StudymlError
 from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
 from studyml.steps.evaluate_candidate import evaluate_candidate
@@ -13,6 +15,7 @@ from studyml.steps.monitor import monitor
 from studyml.steps.notify import notify
 from studyml.steps.observe import observe
 from studyml.steps.publish_version import publish_version
+from studyml.steps.report_failure import report_failure
 from studyml.steps.score import score
 from studyml.steps.start_night import start_night
 from studyml.steps.train_candidate import train_candidate
@@ -23,24 +26,34 @@ Progress = Callable[[str], None]
 def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progress) -> dict[str, Any]:
     """Live the night of ``as_of``; return what happened.
 
-    A failed retraining does not stop scoring; its error is raised at the end, when the night is finished.
+    A step that fails is told to the on-call engineer, as a task of the DAG would be. A failed retraining does not stop
+    scoring; its error is raised at the end, when the night is finished.
     """
-    replay = start_night(settings, as_of=as_of, now=now)
+    step = partial(_told, settings, as_of, now)
+    with step("start_night"):
+        replay = start_night(settings, as_of=as_of, now=now)
     progress("observing outcomes")
-    observed = observe(settings, as_of=as_of, now=now)
+    with step("observe"):
+        observed = observe(settings, as_of=as_of, now=now)
     progress("judging the served predictions")
-    verdict = monitor(settings, as_of=as_of, now=now)[0]
+    with step("judge"):
+        verdict = monitor(settings, as_of=as_of, now=now)[0]
     notified = notify(settings, as_of=as_of, now=now)
     failure: StudymlError | None = None
     retraining: dict[str, Any] | None = None
     try:
-        retraining = retrain(settings, as_of=as_of, now=now, progress=progress)
+        with step("retrain"):
+            retraining = retrain(settings, as_of=as_of, now=now, progress=progress)
     except StudymlError as error:
         failure = error
         progress(f"the retraining failed: {error}")
-    scoring = score(settings, as_of=as_of, now=now, progress=progress)
-    finish_night(settings, as_of=as_of, now=now)
-    later = notify(settings, as_of=as_of, now=now)
+    with step("score"):
+        scoring = score(settings, as_of=as_of, now=now, progress=progress)
+    try:
+        with step("finish"):
+            finish_night(settings, as_of=as_of, now=now)
+    finally:
+        later = notify(settings, as_of=as_of, now=now)
     if failure is not None:
         raise failure
     return {
@@ -52,6 +65,26 @@ def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progr
         "retraining": retraining,
         "scoring": scoring,
     }
+
+
+@contextmanager
+def _told(settings: Settings, as_of: datetime, now: datetime, step: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise  # a mistake of whoever sits at the terminal
+    except Exception as error:
+        report_failure(
+            settings,
+            dag_id="studyml_nightly",
+            task_id=step,
+            dag_run_id="studyml night, without Airflow",
+            as_of=as_of,
+            error=str(error) if isinstance(error, StudymlError) else f"{type(error).__name__}: {error}",
+            now=now,
+            source_broken=isinstance(error, SourceError),
+        )
+        raise
 
 
 def retrain(

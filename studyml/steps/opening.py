@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from studyml.contract import LABEL_FUTURE_HOURS
 from studyml.database.connection import Connection, connect
 from studyml.database.schema import require_schema
 from studyml.database.source import read_consistently, require_source
@@ -13,6 +12,8 @@ from studyml.errors import InputError
 from studyml.settings import Settings
 
 Result = TypeVar("Result")
+#: Clocks of two machines may differ by so much.
+_CLOCK_DIFFERENCE = timedelta(minutes=5)
 
 
 @contextmanager
@@ -27,8 +28,8 @@ def own_database(settings: Settings) -> Iterator[Connection]:
 
 
 def refuse_future(as_of: datetime, now: datetime) -> None:
-    """Raise InputError for a night more than a day ahead: once finished, it would make every real one a replay."""
-    if as_of > now + timedelta(hours=LABEL_FUTURE_HOURS):
+    """Raise InputError for a night that has not come: once finished, it would make the next real one a replay."""
+    if as_of > now + _CLOCK_DIFFERENCE:
         raise InputError(f"the night of {as_of.isoformat()} is in the future: give an as_of up to now.")
 
 

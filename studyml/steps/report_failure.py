@@ -57,7 +57,7 @@ def report_failure(
             if dag_id in _NIGHTS and is_replay(connection, as_of):
                 _logger.info("a failed replay pages nobody")
                 return
-            with advisory_lock(connection, "report_failure", wait_seconds=_LOCK_SECONDS):
+            with advisory_lock(connection, "watch", wait_seconds=_LOCK_SECONDS):
                 _record(settings, connection, kind, f"{dag_id}.{task_id}", message, Moment(as_of, now), error)
             recorded = True
             deliver(connection, recipients(settings), now=now, secrets=secrets(settings))

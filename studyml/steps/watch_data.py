@@ -15,8 +15,10 @@ from studyml.settings import Settings
 from studyml.steps.opening import read_source
 from studyml.steps.report_over import report_over
 
-#: A contract counts as broken from this share of a night's rows on, and this many of them.
+#: A contract counts as broken from this share of the rows on, and this many of them.
 BROKEN_SHARE, BROKEN_ROWS = 0.1, 5
+#: Where a night has fewer new rows than these make together, a week of nights is looked at.
+FEW_ROWS, FEW_ROWS_DAYS = BROKEN_ROWS / BROKEN_SHARE, 7
 
 
 def watch_data(settings: Settings, connection: Connection, at: Moment) -> None:
@@ -28,30 +30,39 @@ def watch_data(settings: Settings, connection: Connection, at: Moment) -> None:
 def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> None:
     links = Links(settings.runbook_url, settings.airflow_url)
     verdict = stored_verdict(connection, at.as_of) or {}
-    found = broken(night_counts(connection, at.as_of))
-    if verdict.get("verdict") == ERROR:
-        found.append(f"the night could not be judged: {verdict['reason']}")
-    if not found:
-        report_over(settings, connection, CONTRACT_BROKEN, at, note="this night's data are as they should be")
+    unjudged = str(verdict["reason"]) if verdict.get("verdict") == ERROR else None
+    found = _broken(connection, at.as_of)
+    if not found and unjudged is None:
+        report_over(settings, connection, CONTRACT_BROKEN, at, note="the study app's data are as they should be")
         return
     problem = Problem(
         CONTRACT_BROKEN,
         TICKET,
-        lambda incident_id: contract_message(found, as_of=at.as_of, incident_id=incident_id, links=links),
-        figures={"found": found},
+        lambda incident_id: contract_message(found, unjudged, as_of=at.as_of, incident_id=incident_id, links=links),
+        figures={"found": found, "unjudged": unjudged},
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
 
 
-def broken(counts: NightCounts) -> list[str]:
-    """What breaks the contract, in sentences.
+def _broken(connection: Connection, as_of: datetime) -> list[str]:
+    counts = night_counts(connection, as_of)
+    found, rows = broken(counts), counts.outcomes + counts.quarantined
+    is_clean = rows > 0 and counts.quarantined == 0
+    if found or is_clean or rows >= FEW_ROWS:
+        return found
+    return broken(night_counts(connection, as_of, days=FEW_ROWS_DAYS), days=FEW_ROWS_DAYS)
+
+
+def broken(counts: NightCounts, *, days: int = 1) -> list[str]:
+    """What breaks the contract, in sentences; ``days``: those over which new rows were counted.
 
     >>> broken(NightCounts(outcomes=90, quarantined=10, planned=100, refused=9, impossible=0))
     ['10 of 100 new outcomes and rows were quarantined as impossible']
     """
     looked_at = counts.outcomes + counts.quarantined
+    when = "" if days == 1 else f" in {days} days"
     shares = (
-        (counts.quarantined, looked_at, "new outcomes and rows were quarantined as impossible"),
+        (counts.quarantined, looked_at, f"new outcomes and rows were quarantined as impossible{when}"),
         (counts.refused, counts.planned, "planned sessions have no student or no topic and got no prediction"),
         (counts.impossible, counts.planned, "planned sessions were predicted with an impossible input left out"),
     )

@@ -1,14 +1,16 @@
 """What came of retrainings: whether they keep failing, and whether the one for a degradation helped."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from studyml.alerting.degraded_message import no_better_message
-from studyml.alerting.incidents import DEGRADED, RETRAINING_FAILING, TICKET, open_of_kind
+from studyml.alerting.incidents import DEGRADED, RETRAINING_FAILING, TICKET, add_figures, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem, send
 from studyml.alerting.message import Links
 from studyml.alerting.messages import retraining_message
 from studyml.database.connection import Connection
-from studyml.registry.retraining import FAILED, RetrainingRun, decided_for, newest_in_a_row
+from studyml.monitoring.verdict import DEGRADED as DEGRADED_VERDICTS
+from studyml.monitoring.verdicts import stored_verdict
+from studyml.registry.retraining import FAILED, RetrainingRun, breaker_open, decided_for, newest_in_a_row
 from studyml.settings import Settings
 from studyml.steps.report_over import report_over
 
@@ -30,7 +32,7 @@ def _watch_streak(settings: Settings, connection: Connection, at: Moment) -> Non
         return
     if len(streak) < settings.retraining_failures:
         return
-    stopped = all(run.decision in FAILED for run in streak[: settings.retraining_failures])
+    stopped = breaker_open(streak, settings.retraining_failures)
     problem = Problem(
         RETRAINING_FAILING,
         TICKET,
@@ -47,26 +49,29 @@ def _reasons(run: RetrainingRun) -> list[str]:
 
 
 def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> None:
-    """Ask a person where the retraining for an open degradation was decided without a new champion."""
+    """Ask a person, once for an incident, where the retraining for a degradation did not end it."""
     incident = open_of_kind(connection, DEGRADED)
-    if incident is None:
+    run = None if incident is None else decided_for(connection, incident.id)
+    if incident is None or run is None or incident.figures.get("asked") is not None:
         return
-    run = decided_for(connection, incident.id)
-    if run is None or run.decision not in ("rejected", *FAILED) or incident.figures.get("asked") == run.id:
+    if not _was_no_help(settings, connection, run, at.as_of):
         return
-    if run.decision in FAILED and len(newest_in_a_row(connection)) < settings.retraining_failures:
-        return  # it is tried again by the next night
-    links = Links(settings.runbook_url, settings.airflow_url)
     message = no_better_message(
         incident_id=incident.id,
         decision=str(run.decision),
         reasons=[reason for reason in run.reasons if not reason.endswith("stays champion")][:_MOST_REASONS],
         version=run.version,
-        links=links,
+        links=Links(settings.runbook_url, settings.airflow_url),
     )
     send(connection, incident.id, DEGRADED, incident.severity, message, at, event="updated", note=message.title)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE studyml.incidents SET figures = figures || jsonb_build_object('asked', %s::bigint) WHERE id = %s",
-            (run.id, incident.id),
-        )
+    add_figures(connection, incident.id, {"asked": run.id})
+
+
+def _was_no_help(settings: Settings, connection: Connection, run: RetrainingRun, as_of: datetime) -> bool:
+    if run.decision in FAILED:
+        # Until the breaker opens, the next night tries again.
+        return breaker_open(newest_in_a_row(connection), settings.retraining_failures)
+    if run.decision == "promoted":
+        found = None if run.version is None else stored_verdict(connection, as_of, run.version)
+        return found is not None and found["verdict"] in DEGRADED_VERDICTS
+    return run.decision == "rejected"

@@ -118,14 +118,24 @@ def test_a_retraining_that_did_not_help_asks_for_a_person_and_says_why() -> None
 
     assert message.subject == "studyml: the retraining did not help, a person is needed"
     assert "- The candidate v_2 was rejected.\n- it may be worse than v_1\n" in message.body
-    assert "No other retraining is made for this incident" in message.body
-    assert "1. See what the candidate did: studyml versions report v_2\n" in message.body
+    assert "For this incident no other retraining is made; enough new labels make one due." in message.body
+    assert "1. See what it did: studyml versions report v_2\n" in message.body
+
+
+def test_a_new_version_that_is_degraded_itself_asks_for_a_person_too() -> None:
+    message = no_better_message(incident_id=7, decision="promoted", reasons=["passed"], version="v_2", links=LINKS)
+
+    assert message.subject == "studyml: the new version is degraded too, a person is needed"
+    assert "- v_2 passed the gates, and is off by more than its limit since.\n" in message.body
+    assert "v_2 was" not in message.body
 
 
 def test_a_retraining_that_failed_names_no_version() -> None:
     message = no_better_message(incident_id=7, decision="failed", reasons=[], version=None, links=LINKS)
 
+    assert message.subject == "studyml: the retraining keeps failing, a person is needed"
     assert "- The candidate failed.\n" in message.body
+    assert "it takes enough new labels, or studyml retrain --force" in message.body
     assert "1. studyml report\n" in message.body
 
 

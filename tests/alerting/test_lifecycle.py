@@ -55,7 +55,8 @@ def recover(connection: Connection, night: float = 0) -> Incident | None:
 def messages(connection: Connection) -> list[tuple[str, str, str]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT event, severity, message_subject FROM studyml.incident_events WHERE message_body IS NOT NULL"
+            "SELECT event, severity, message_subject FROM studyml.incident_events"
+            " WHERE message_body IS NOT NULL AND NOT held_back"
             " ORDER BY id"
         )
         return cursor.fetchall()
@@ -252,9 +253,9 @@ class TestEscalating:
         assert escalate(connection, 5) == []
 
 
-def silence(connection: Connection, first_night: float, last_night: float) -> None:
+def silence(connection: Connection, first_night: float, last_night: float, kind: str = DEGRADED) -> None:
     silences.add_silence(
-        connection, DEGRADED, starts_at=at(first_night).now, ends_at=at(last_night).now, actor="ann", note="exams"
+        connection, kind, starts_at=at(first_night).now, ends_at=at(last_night).now, actor="ann", note="exams"
     )
 
 
@@ -275,6 +276,47 @@ class TestSilencing:
         assert report(connection, 2) == "told"
         assert report(connection, 3) == "updated"
         assert messages(connection) == [("updated", PAGE, "studyml: it is bad (page)")]
+
+    def test_what_no_night_finds_again_is_told_when_it_ends_and_once(self, connection: Connection) -> None:
+        silence(connection, -1, 1, kind=TASK_FAILED)
+        report(connection, kind=TASK_FAILED)
+
+        for night in (0.5, 2, 3):
+            lifecycle.tell_held_back(connection, at(night))
+            assert messages(connection) == ([("updated", PAGE, "studyml: it is bad (page)")] if night > 1 else [])
+
+    def test_a_ticket_that_became_a_page_meanwhile_is_told_as_a_page(self, connection: Connection) -> None:
+        report(connection, severity=TICKET)
+        silence(connection, 0.5, 2)
+        report(connection, 1, severity=PAGE)
+        lifecycle.tell_held_back(connection, at(3))
+
+        assert messages(connection)[1:] == [("updated", PAGE, "studyml: worse: it is bad (page)")]
+
+    def test_a_night_tells_a_page_where_only_the_ticket_was_told(self, connection: Connection) -> None:
+        report(connection, severity=TICKET)
+        silence(connection, 0.5, 2)
+        report(connection, 1, severity=PAGE)
+
+        assert report(connection, 3, severity=PAGE) == "told"
+        assert [severity for _, severity, _ in messages(connection)] == [TICKET, PAGE]
+
+    def test_that_it_is_over_is_told_when_it_ends_to_whoever_was_told_of_it(self, connection: Connection) -> None:
+        report(connection)
+        silence(connection, 0.5, 2)
+        recover(connection, 1)
+        assert len(messages(connection)) == 1
+        lifecycle.tell_held_back(connection, at(3))
+
+        assert messages(connection)[1:] == [("resolved", PAGE, "studyml: it is over")]
+
+    def test_what_is_over_before_it_ends_was_never_told_and_is_not(self, connection: Connection) -> None:
+        silence(connection, -1, 2)
+        report(connection)
+        recover(connection, 1)
+        lifecycle.tell_held_back(connection, at(3))
+
+        assert messages(connection) == []
 
     def test_of_one_kind_leaves_the_others_loud(self, connection: Connection) -> None:
         silence(connection, -1, 2)

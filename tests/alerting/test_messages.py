@@ -27,7 +27,10 @@ def every_message() -> dict[str, Message]:
             links=LINKS,
         ),
         "contract": messages.contract_message(
-            ["10 of 100 new outcomes were quarantined"], as_of=NIGHT, incident_id=7, links=LINKS
+            ["10 of 100 new outcomes were quarantined"], None, as_of=NIGHT, incident_id=7, links=LINKS
+        ),
+        "unjudged": messages.contract_message(
+            [], "an error of the window is not a number", as_of=NIGHT, incident_id=7, links=LINKS
         ),
         "labels": messages.no_labels_message(
             days=7.2, newest=NIGHT, due=40, as_of=NIGHT + timedelta(days=7), incident_id=7, links=LINKS
@@ -64,7 +67,8 @@ def test_a_failed_task_is_told_with_its_error_night_run_and_what_to_do() -> None
         "\n"
         "Next:\n"
         "1. Do what the error says.\n"
-        "2. Clear the red task in Airflow: every task can be run again, and what follows it runs too.\n"
+        "2. Clear the red task in Airflow, or run studyml night again: every task can be repeated, and what follows it"
+        " runs too.\n"
         "\n"
         "Runbook: https://wiki.example.org/runbook#task-failed\n"
         "Airflow: https://airflow.example.org/dags/studyml_nightly/runs/scheduled__1"

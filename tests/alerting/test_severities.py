@@ -8,6 +8,7 @@ from studyml.alerting.outbox import Addresses, Delivered
 from studyml.settings import Settings
 from tests.alerting.messages import Round, run, titles, write
 from tests.alerting.receivers import Webhook, webhook
+from tests.scoring.world import query
 
 
 def test_a_message_goes_to_the_addresses_of_its_severity(settings: Settings) -> None:
@@ -84,3 +85,38 @@ def test_bad_news_is_a_failure_since_services_that_page_ignore_a_note_and_a_reco
     round_(hook.url())
 
     assert hook.received[0]["type"] == kind
+
+
+def test_that_it_is_over_goes_to_everyone_who_was_told_of_it_once(settings: Settings, hook: Webhook) -> None:
+    write(settings, "degraded", severity="ticket")
+    write(settings, "degraded", severity="escalation", event="escalated")
+    write(settings, "degraded", severity="page", event="resolved")
+    with webhook() as tracker, webhook() as manager:
+        addresses = Addresses(page=(hook.url(),), ticket=(tracker.url(), manager.url()), escalation=(manager.url(),))
+        run(settings, addresses)
+
+        assert [titles(each) for each in (hook, tracker, manager)] == [
+            ["degraded"],
+            ["degraded", "degraded"],
+            ["degraded", "degraded", "degraded"],
+        ]
+        assert run(settings, addresses) == Delivered(sent=0, pending=0, dead=0)
+
+
+def test_what_was_told_before_it_was_over_the_last_time_tells_nobody_now(settings: Settings, hook: Webhook) -> None:
+    write(settings, "degraded", severity="ticket")
+    write(settings, "degraded", severity="ticket", event="resolved")
+    write(settings, "degraded", severity="page", event="reopened")
+    write(settings, "degraded", severity="page", event="resolved")
+    with webhook() as tracker:
+        run(settings, Addresses(page=(hook.url(),), ticket=(tracker.url(),)))
+
+        assert (len(titles(hook)), len(titles(tracker))) == (2, 2)
+
+
+def test_a_message_that_a_silence_holds_back_is_not_sent(settings: Settings, hook: Webhook) -> None:
+    write(settings, "degraded", severity="page")
+    query(settings, "UPDATE studyml.incident_events SET held_back = true")
+
+    assert run(settings, Addresses(page=(hook.url(),))) == Delivered(sent=0, pending=0, dead=0)
+    assert hook.asked == []

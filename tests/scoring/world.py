@@ -92,14 +92,16 @@ def add_champion(
     )
 
 
-def finish(settings: Settings, as_of: datetime) -> None:
-    """A night that was lived and finished."""
+def finish(settings: Settings, as_of: datetime, at: datetime | None = None) -> None:
+    """A night that was lived and finished, ``at`` once by default."""
     query(
         settings,
-        "INSERT INTO studyml.nights (as_of, replay, started_at, finished_at) VALUES (%s, false, %s, %s)",
+        "INSERT INTO studyml.nights (as_of, replay, started_at, finished_at, first_finished_at)"
+        " VALUES (%s, false, %s, %s, %s)",
         as_of,
         as_of,
-        as_of,
+        at or as_of,
+        at or as_of,
     )
 
 

@@ -305,3 +305,29 @@ class TestTheBreaker:
         label(quiet, 50)
 
         assert check(quiet, as_of=LATER + 3 * DAY) is not None
+
+
+def test_two_checks_at_once_open_one_retraining_for_an_incident(quiet: Settings) -> None:
+    with own_database(quiet) as connection:
+        open_incident(
+            connection,
+            kind=DEGRADED,
+            severity="page",
+            title="predictions degraded",
+            model_version=None,
+            figures={},
+            as_of=LATER,
+            now=NOW,
+        )
+        connection.commit()
+
+    assert check(quiet, dag_run_id="scheduled__1") is not None
+    assert check(quiet, dag_run_id="manual__2") is None
+
+
+def test_a_check_that_is_tried_again_goes_on_with_its_retraining(quiet: Settings) -> None:
+    label(quiet, 50)
+    first = check(quiet, dag_run_id="scheduled__1")
+
+    assert first is not None
+    assert check(quiet, dag_run_id="scheduled__1") == first

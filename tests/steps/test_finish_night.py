@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from studyml.database.nights import last_finished_at
 from studyml.errors import DeliveryError, RegistryError
 from studyml.settings import Settings, load_settings
 from studyml.steps.finish_night import finish_night
+from studyml.steps.opening import own_database
 from studyml.steps.start_night import start_night
 from tests.alerting.receivers import Webhook, free_port, webhook
 from tests.conftest import END, NOW
@@ -120,3 +122,24 @@ def test_a_replay_is_not_what_the_watchdog_waits_for(started: Settings, hook: We
 
     assert end(started, END - DAY)["heartbeat"] is False
     assert len(hook.asked) == 1
+
+
+def test_a_night_that_is_run_again_calls_nobody_and_is_no_further_night(started: Settings, hook: Webhook) -> None:
+    scored(started)
+    end(started)
+    again = finish_night(started, as_of=END, now=NOW + DAY)
+
+    assert again["heartbeat"] is False
+    assert len(hook.asked) == 1
+    with own_database(started) as connection:
+        assert last_finished_at(connection) == (END, NOW)
+
+
+def test_a_heartbeat_that_was_not_heard_is_called_again(started: Settings, hook: Webhook) -> None:
+    scored(started)
+    hook.status = 500
+    with pytest.raises(DeliveryError):
+        end(started)
+    hook.status = 200
+
+    assert end(started)["heartbeat"] is True

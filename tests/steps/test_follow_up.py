@@ -75,12 +75,14 @@ def test_a_second_degraded_night_updates_the_incident_and_says_nothing(world: Se
     assert scalar(world, "SELECT figures ->> 'rolling_mae' FROM studyml.incidents") == "3.5"
 
 
-def test_a_healthy_night_resolves_it_and_the_next_degradation_is_news(world: Settings) -> None:
+def test_two_healthy_nights_resolve_it_and_the_next_degradation_is_news(world: Settings) -> None:
     errors(world, 10, BAD)
     judge(world)
     forget(world)
     errors(world, 10, GOOD, as_of=END + DAY)
     judge(world, 1)
+    assert incidents(world) == [("degraded", "open")]
+    judge(world, 2)
     assert incidents(world) == [("degraded", "resolved")]
 
     forget(world)
@@ -93,6 +95,16 @@ def test_a_healthy_night_resolves_it_and_the_next_degradation_is_news(world: Set
         "studyml: recovered: predictions are off by 0.50 h on average",
         "studyml: predictions degraded (suspected): off by 2.00 h on average, 2.02 x the baseline",
     ]
+
+
+def test_an_error_about_its_limit_is_one_incident_and_one_message(world: Settings) -> None:
+    for night in range(6):
+        forget(world)
+        errors(world, 10, (BAD, GOOD)[night % 2], as_of=END + night * DAY)
+        judge(world, night)
+
+    assert incidents(world) == [("degraded", "open")]
+    assert len(messages(world)) == 1
 
 
 def test_too_few_outcomes_neither_resolve_nor_open(world: Settings) -> None:
@@ -220,7 +232,8 @@ class TestAfterANewChampion:
         judged(settings, rows, observed_at=moment, version=self.NEW)
 
     def test_it_is_over_when_the_new_one_is_healthy_by_its_own_outcomes(self, retrained: Settings) -> None:
-        self.served(retrained, 10, GOOD, 3)
+        self.served(retrained, 10, GOOD, 2)
+        judge(retrained, 2)
 
         assert judge(retrained, 3)["verdict"] == "suspected"  # of all that was served
         assert incidents(retrained) == [("degraded", "resolved")]
@@ -233,7 +246,8 @@ class TestAfterANewChampion:
         assert incidents(retrained) == [("degraded", "open")]
 
     def test_what_was_told_and_is_over_is_not_told_again_by_the_old_errors(self, retrained: Settings) -> None:
-        self.served(retrained, 10, GOOD, 3)
+        self.served(retrained, 10, GOOD, 2)
+        judge(retrained, 2)
         judge(retrained, 3)
         add_champion(retrained, END + 4 * DAY, version="v_20260305_000000")
 
@@ -241,13 +255,49 @@ class TestAfterANewChampion:
         assert incidents(retrained) == [("degraded", "resolved")]
 
     def test_a_new_one_that_is_bad_itself_is_the_same_incident_again(self, retrained: Settings) -> None:
-        self.served(retrained, 10, GOOD, 3)
+        self.served(retrained, 10, GOOD, 2)
+        judge(retrained, 2)
         judge(retrained, 3)
         self.served(retrained, 40, BAD, 5, first=600)
         judge(retrained, 5)
 
         assert incidents(retrained) == [("degraded", "open")]
         assert [event for event, _ in severities(retrained)] == ["opened", "resolved", "reopened"]
+
+
+def test_a_champion_that_replaced_another_is_not_blamed_for_its_errors(world: Settings) -> None:
+    add_champion(world, END - DAY, version="v_20260228_000000")
+    errors(world, 20, BAD)
+
+    assert judge(world)["verdict"] == "suspected"
+    assert incidents(world) == []
+
+
+def test_an_incident_that_is_back_says_since_when_and_what_its_retraining_came_to(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+    run = check_retraining(world, as_of=END, now=NOW)
+    query(world, "UPDATE studyml.retraining_runs SET decision = 'rejected', decided_at = now() WHERE id = %s", run)
+    query(world, "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of")
+    judge(world, 1)
+
+    again = messages(world)[-1]
+    assert "Since: the night of 2026-03-01 00:00 UTC" in again
+    assert "Done: a retraining in the night of 2026-03-01 00:00 UTC; its version was no better" in again
+
+
+def test_while_the_breaker_is_open_no_retraining_is_promised(world: Settings) -> None:
+    for night in range(3):
+        query(
+            world,
+            "INSERT INTO studyml.retraining_runs (as_of, new_labels, labels_needed, decision, started_at, decided_at)"
+            " VALUES (%s, 0, 50, 'failed', %s, %s)",
+            *(END - (3 - night) * DAY for _ in range(3)),
+        )
+    errors(world, 10, BAD)
+    judge(world)
+
+    assert "Done: no retraining is started, since the last ones failed" in messages(world)[0]
 
 
 def test_what_gets_worse_after_its_retraining_says_so_and_since_when(world: Settings) -> None:

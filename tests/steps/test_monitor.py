@@ -237,3 +237,13 @@ def test_without_any_champion_before_it_a_night_can_be_judged(settings: Settings
     add_champion(settings, END + DAY, version=EARLIER)
 
     assert judge(settings)["expected_mae"] is None
+
+
+def test_a_look_records_nothing_and_tells_nobody(settings: Settings) -> None:
+    create_source(settings)
+    add_champion(settings, END - 50 * DAY)
+    judged(settings, [(row, END - DAY, 3.0, 1.0) for row in range(10)], observed_at=END)
+
+    assert monitor(settings, as_of=END, now=NOW, look=True)[0]["verdict"] == "suspected"
+    assert query(settings, "SELECT * FROM studyml.monitoring_runs") == []
+    assert query(settings, "SELECT * FROM studyml.incidents") == []

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from studyml.errors import ArtifactError, RegistryError, TrainingError
+from studyml.errors import ArtifactError, DeliveryError, InputError, RegistryError, SourceError, TrainingError
 from studyml.hyperparameters import Hyperparameters
 from studyml.settings import Settings
 from studyml.steps import night as steps
@@ -308,3 +309,28 @@ def test_a_champion_that_another_process_made_meanwhile_scores_the_night(lived: 
     steps.score(lived, as_of=FIRST_NIGHT, now=NOW, progress=silent)
 
     assert query(lived, "SELECT DISTINCT model_version FROM analytics.study_time_predictions") == [(VERSION,)]
+
+
+def test_a_step_that_fails_without_airflow_is_told_and_a_mistake_at_the_terminal_is_not(
+    lived: Settings, hook: Webhook
+) -> None:
+    alerting = with_alerts(lived, hook.url())
+    with pytest.raises(InputError):
+        night(alerting, as_of=NOW + 30 * DAY, now=NOW, progress=silent)
+    assert hook.received == []
+    query(alerting, "ALTER TABLE topics RENAME TO subjects")
+
+    with pytest.raises(SourceError):
+        night(alerting, as_of=END, now=NOW, progress=silent)
+
+    (told,) = hook.received
+    assert told["title"] == "studyml: studyml_nightly.start_night failed: the study app's tables are not as promised"
+
+
+def test_what_a_night_found_is_told_though_its_heartbeat_is_not_heard(lived: Settings, hook: Webhook) -> None:
+    hook.status = 500
+    deaf = lived.model_copy(update={"heartbeat_url": SecretStr(hook.url().replace("json", "http"))})
+    with webhook() as pager, pytest.raises(DeliveryError):
+        live(with_alerts(deaf, pager.url()))
+
+    assert [each["title"] for each in pager.received] == ["studyml: studyml_nightly.finish failed"]

@@ -11,9 +11,10 @@ import pytest
 from studyml.settings import Settings, load_settings
 from studyml.steps.finish_night import finish_night
 from studyml.steps.report_failure import report_failure
+from studyml.steps.start_night import start_night
 from tests.alerting.receivers import Webhook, free_port, webhook
 from tests.conftest import END, NOW
-from tests.scoring.world import finish, query, scalar
+from tests.scoring.world import create_source, finish, query, scalar
 from tests.steps.test_notify import with_alerts
 
 DAY = timedelta(days=1)
@@ -219,3 +220,21 @@ def test_a_long_error_leaves_room_for_what_to_do(alerting: Settings, hook: Webho
     assert "more in the task's log" in message
     assert "Clear the red task" in message
     assert len(message) < 3000
+
+
+def test_a_broken_contract_that_a_task_found_is_not_closed_by_the_end_of_the_same_night(alerting: Settings) -> None:
+    create_source(alerting)
+    for night in range(2):
+        start_night(alerting, as_of=END + night * DAY, now=NOW + night * DAY)
+        if night == 0:
+            fail(alerting, "retrain.train", source_broken=True, now=NOW)
+        query(
+            alerting,
+            "INSERT INTO studyml.scoring_runs (as_of, versions, planned, status, started_at)"
+            " VALUES (%s, '{}', 0, 'complete', %s)",
+            *(END + night * DAY, NOW),
+        )
+        finish_night(alerting, as_of=END + night * DAY, now=NOW + night * DAY)
+
+        status = query(alerting, "SELECT kind, status FROM studyml.incidents")
+        assert status == [("contract_broken", ("open", "resolved")[night])]

@@ -30,12 +30,12 @@ def test_a_night_is_a_replay_where_a_newer_one_is_finished(settings: Settings, d
     create_source(settings)
     finish(settings, END)
 
-    assert start_night(settings, as_of=END + days * DAY, now=NOW) is replay
+    assert start_night(settings, as_of=END + days * DAY, now=NOW + DAY) is replay
 
 
 def test_a_newer_night_that_only_began_makes_no_replay(settings: Settings) -> None:
     create_source(settings)
-    start_night(settings, as_of=END + DAY, now=NOW)
+    start_night(settings, as_of=END + DAY, now=NOW + DAY)
 
     assert start_night(settings, as_of=END, now=NOW) is False
 

@@ -111,6 +111,17 @@ class TestTheContract:
         watch(world)
         assert "- 50 of 50 planned sessions were predicted with an impossible input left out\n" in message(world)
 
+    def test_is_broken_by_a_few_rows_each_night_too(self, world: Settings) -> None:
+        for night in range(3):
+            observed(world, 1, END + night * DAY, first=10 * night)
+            quarantine(world, 2, END + night * DAY)
+            watch(world, night)
+            assert len(incidents(world)) == (night == 2)
+
+        assert "- 6 of 9 new outcomes and rows were quarantined as impossible in 7 days\n" in message(world)
+        watch(world, 3)  # nothing new tells nothing
+        assert incidents(world)[0][2] == "open"
+
     def test_is_mended_by_the_first_night_without_it(self, world: Settings) -> None:
         quarantine(world, 10)
         watch(world)
@@ -138,7 +149,7 @@ class TestTheContract:
         )
         watch(world)
 
-        assert "- the night could not be judged: the MAE is not a number\n" in message(world)
+        assert message(world).startswith("Nobody knows whether the model is healthy: the MAE is not a number.\n")
 
 
 class TestLabels:

@@ -1,9 +1,11 @@
 """Whether nights run and have their predictions, as seen between nights."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from studyml.database.nights import end_night
 from studyml.settings import Settings
 from studyml.steps.deliver_alerts import deliver_alerts
+from studyml.steps.opening import own_database
 from tests.conftest import END
 from tests.scoring.world import finish, query
 
@@ -24,13 +26,13 @@ def subjects(settings: Settings) -> list[str]:
     return [text for (text,) in rows if text]
 
 
-def scoring(settings: Settings, status: str) -> None:
+def scoring(settings: Settings, status: str, as_of: datetime = END) -> None:
     query(
         settings,
         "INSERT INTO studyml.scoring_runs (as_of, versions, planned, status, started_at) VALUES (%s, '{}', 0, %s, %s)",
-        END,
+        as_of,
         status,
-        END,
+        as_of,
     )
 
 
@@ -55,11 +57,23 @@ class TestANightThatIsMissing:
         finish(settings, END)
         scoring(settings, "complete")
         look(settings, 27)
-        query(settings, "UPDATE studyml.nights SET finished_at = %s", END + 28 * HOUR)
+        finish(settings, END + DAY, at=END + 28 * HOUR)
+        scoring(settings, "complete", END + DAY)
         look(settings, 29)
 
         assert incidents(settings) == [("night_missing", "page", "resolved")]
         assert subjects(settings)[-1] == "studyml: over: no night has finished for 27 h"
+
+    def test_is_not_over_because_the_last_one_is_run_again(self, settings: Settings) -> None:
+        finish(settings, END)
+        scoring(settings, "complete")
+        look(settings, 27)
+        with own_database(settings) as connection:
+            end_night(connection, END, now=END + 28 * HOUR)
+            connection.commit()
+        look(settings, 29)
+
+        assert incidents(settings) == [("night_missing", "page", "open")]
 
     def test_before_the_first_night_nothing_is_missing(self, settings: Settings) -> None:
         look(settings, 1000)

@@ -10,9 +10,10 @@ from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.watch_retraining import watch_retraining
 from tests.conftest import END, NOW
-from tests.scoring.world import query
+from tests.scoring.world import add_champion, query
 
 DAY = timedelta(days=1)
+VERSION = "v_20260301_000000"
 
 
 def run(settings: Settings, *decisions: str, incident: int | None = None) -> None:
@@ -125,3 +126,30 @@ class TestARetrainingForADegradation:
         run(settings, "failed", "failed", incident=incident)
         watch(settings, 1)
         assert any("The candidate failed" in body for body in bodies(settings))
+
+    def test_a_promoted_version_that_is_degraded_itself_asks_for_a_person_once(
+        self, settings: Settings, incident: int
+    ) -> None:
+        add_champion(settings, END, version=VERSION)
+        run(settings, "promoted", incident=incident)
+        query(settings, "UPDATE studyml.retraining_runs SET version = %s", VERSION)
+        for night, verdict in enumerate(("insufficient_data", "healthy", "suspected", "confirmed")):
+            query(
+                settings,
+                "INSERT INTO studyml.monitoring_runs (as_of, scope, verdict, n, baseline_mae, threshold, window_days,"
+                " reason, recorded_at) VALUES (%s, %s, %s, 20, 1, 1.2, 30, '', %s)",
+                *(END + night * DAY, VERSION, verdict, NOW),
+            )
+            watch(settings, night)
+            assert len(bodies(settings)) == (0, 0, 1, 1)[night]
+
+        assert f"{VERSION} passed the gates, and is off by more than its limit since" in bodies(settings)[0]
+
+    def test_failures_after_a_rejection_ask_for_nobody_again(self, settings: Settings, incident: int) -> None:
+        run(settings, "rejected", incident=incident)
+        watch(settings)
+        for night in range(1, 5):
+            run(settings, "failed", incident=incident)
+            watch(settings, night)
+
+        assert len([body for body in bodies(settings) if "The model is degraded" in body]) == 1
