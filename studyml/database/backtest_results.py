@@ -21,16 +21,20 @@ def nights(connection: Connection) -> Rows:
 
 
 def rulings(connection: Connection) -> Rows:
-    """The verdict that decided about the incident in every night, oldest first; hours.
+    """The figures that decided about the incident in every night, oldest first; hours.
 
-    It is that on the champion's own outcomes where they sufficed, else that on all that was served (steps/follow_up).
+    The champion's own outcomes count where they sufficed: the guide's rule has to hold for them and for all that was
+    served, so the smaller error decides (steps/follow_up).
     """
     return _rows(
         connection,
-        "SELECT DISTINCT ON (as_of) as_of, n, rolling_mae, baseline_mae, error_ratio, error_ratio_limit"
-        " FROM studyml.monitoring_runs m WHERE scope = 'served' OR (verdict NOT IN ('insufficient_data', 'error')"
-        " AND scope = (SELECT to_version FROM studyml.deployments d WHERE d.as_of < m.as_of ORDER BY id DESC LIMIT 1))"
-        " ORDER BY as_of, scope = 'served'",
+        "SELECT s.as_of, s.n, least(s.rolling_mae, own.rolling_mae) AS rolling_mae, s.baseline_mae,"
+        " coalesce(own.error_ratio, s.error_ratio) AS error_ratio,"
+        " coalesce(own.error_ratio_limit, s.error_ratio_limit) AS error_ratio_limit"
+        " FROM studyml.monitoring_runs s LEFT JOIN studyml.monitoring_runs own ON own.as_of = s.as_of"
+        " AND own.verdict NOT IN ('insufficient_data', 'error') AND own.scope ="
+        " (SELECT to_version FROM studyml.deployments d WHERE d.as_of < s.as_of ORDER BY d.id DESC LIMIT 1)"
+        " WHERE s.scope = 'served' ORDER BY s.as_of",
     )
 
 

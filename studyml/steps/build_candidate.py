@@ -1,7 +1,7 @@
 """Build a candidate's folder aside: the chosen network, what scoring needs, and every error it is judged by."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -143,6 +143,9 @@ def random_split_mae(frame: Frame, recipe: Recipe, fraction: float) -> float | N
     _, held_rows = train_test_split(np.arange(len(frame)), test_size=fraction, random_state=42)
     held = np.zeros(len(frame), bool)
     held[held_rows] = True
+    if recipe.stop_patience is None:
+        # Half the epochs give the same figure within its chance, and a retraining has to be quick.
+        recipe = replace(recipe, epochs=max(1, recipe.epochs_at(int((~held).sum())) // 2))
     try:
         fitted = fit_recipe(frame.take(~held), recipe)
     except TrainingError:

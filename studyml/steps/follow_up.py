@@ -38,16 +38,16 @@ def follow_up(
     """Bring the incident of degradation up to date with the night's verdicts; return the event. The caller commits.
 
     The champion is judged by its own outcomes as soon as they suffice: the window of what was served still holds the
-    errors of the versions before it, for which a retraining was made already (design section 4).
+    errors of the versions before it, for which a retraining was made already (design section 4). The guide's rule has
+    to hold for both: over the first few outcomes of a version it is chance.
     """
-    own = _own(judged, champion)
-    ruling = own or judged[0]
+    own, served = _own(judged, champion), judged[0]
     at = Moment(as_of, now)
-    if ruling.verdict.verdict in verdicts.DEGRADED:
+    if _is_degraded(served, own):
         if own is None and open_of_kind(connection, DEGRADED) is None and _was_replaced(judged, champion):
             _logger.info("the errors are those of versions before the champion, which has too few outcomes of its own")
             return None
-        problem = _problem(settings, connection, judged[0], ruling, champion, as_of, dag_run_id)
+        problem = _problem(settings, connection, served, own or served, champion, as_of, dag_run_id)
         return report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
     if own is not None and champion is not None and own.verdict.verdict == verdicts.HEALTHY:
         _recover(settings, connection, own, champion, at)
@@ -79,6 +79,13 @@ def _own(judged: Sequence[Judged], champion: Version | None) -> Judged | None:
     found = next((each for each in judged[1:] if each.rolling.scope == champion.version), None)
     enough = found is not None and found.verdict.verdict not in (verdicts.INSUFFICIENT_DATA, verdicts.ERROR)
     return found if enough else None
+
+
+def _is_degraded(served: Judged, own: Judged | None) -> bool:
+    suspected = served.verdict.verdict in verdicts.DEGRADED
+    if own is None:
+        return suspected
+    return own.verdict.verdict == verdicts.CONFIRMED or (suspected and own.verdict.verdict == verdicts.SUSPECTED)
 
 
 def _was_replaced(judged: Sequence[Judged], champion: Version | None) -> bool:

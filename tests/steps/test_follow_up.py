@@ -231,6 +231,16 @@ class TestAfterANewChampion:
         rows = [(first + row, moment - DAY, 1.0 + error, 1.0) for row in range(count)]
         judged(settings, rows, observed_at=moment, version=self.NEW)
 
+    def test_the_first_few_outcomes_of_a_new_one_are_no_suspicion_while_what_was_served_is_healthy(
+        self, world: Settings
+    ) -> None:
+        errors(world, 100, GOOD)
+        add_champion(world, END + DAY, version=self.NEW)
+        self.served(world, 10, BAD, 2)
+
+        assert judge(world, 2)["verdict"] == "healthy"
+        assert incidents(world) == []
+
     def test_it_is_over_when_the_new_one_is_healthy_by_its_own_outcomes(self, retrained: Settings) -> None:
         self.served(retrained, 10, GOOD, 2)
         judge(retrained, 2)
