@@ -46,13 +46,17 @@ STEPS: dict[str, Callable[[Settings, str], None]] = {"publish": publish, "rollba
 
 
 class Boundaries:
-    """Counts boundaries, writes down the last one's name, and dies there."""
+    """Counts the places that are boundaries, each once, writes down the last one's name, and dies there."""
 
     def __init__(self, deadly: int, pipe: int) -> None:
         self.left = deadly
         self.pipe = pipe
+        self.seen: set[str] = set()
 
     def reached(self, name: str) -> None:
+        if name in self.seen:
+            return
+        self.seen.add(name)
         self.left -= 1
         if self.left == 0:
             os.write(self.pipe, name.encode())
@@ -63,7 +67,7 @@ class Boundaries:
             self.reached(f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}")
         elif event in ("c_call", "c_return") and argument.__name__ in LASTING:
             word = "before" if event == "c_call" else "after"
-            self.reached(f"{word} {argument.__name__} in {frame.f_code.co_name}")
+            self.reached(f"{word} {argument.__name__} in {frame.f_code.co_name}, line {frame.f_lineno}")
 
 
 def attempt(step: Callable[[], None], number: int) -> str:
