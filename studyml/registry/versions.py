@@ -180,7 +180,7 @@ def lock_champion(connection: Connection) -> None:
     Held for milliseconds, and never while files are read: so a rollback waits for no training and no upkeep.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('studyml champion', 0))")
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('studyml.champion', 0))")
 
 
 def promote(
