@@ -38,7 +38,7 @@ def test_only_what_differs_is_listed_with_both_values(two: tuple[Settings, str, 
     assert of(found, "version")["status"] == ("champion", "rejected")
     assert of(found, "hyperparameter")["name"][1] == "guide"
     assert of(found, "setting")["recipe"] == ("auto", "guide")
-    assert of(found, "gate")["better_than_median"] == ("passed", "failed")
+    assert of(found, "gate")["beats_median"] == ("passed", "failed")
     assert "mae" in of(found, "metric")
     assert of(found, "data")["training_rows"][0] < of(found, "data")["training_rows"][1]
     assert of(found, "library") == {}
