@@ -4,7 +4,7 @@ Keeps disk and database from growing without end, and finds damage before it is 
 
 ## What
 
-Removes artifacts of old versions (`STUDYML_KEEP_VERSIONS`) and old nights of predictions
+Removes artifacts of old versions (`STUDYML_KEEP_VERSIONS`, `STUDYML_KEEP_SERVED_DAYS`) and old nights of predictions
 (`STUDYML_PREDICTION_RETENTION_DAYS`), verifies the files of every version that is kept, and compares all labels with
 the study app's, not only the recent ones. The champion, the challenger and what a rollback may need are never removed.
 

@@ -14,8 +14,8 @@ import typer
 
 from studyml.cli_alerts import alerts_app
 from studyml.cli_backtest import backtest_command
-from studyml.cli_models import explain_command, tune_command
-from studyml.cli_records import versions_app
+from studyml.cli_models import explain_command, reproduce_version, tune_command
+from studyml.cli_versions import versions_app
 from studyml.errors import StudymlError
 from studyml.settings import load_settings
 from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, share, times, wall_clock
@@ -188,6 +188,10 @@ def retrain_command(
         str | None,
         typer.Option(metavar="JSON", help='Changes to every recipe, such as {"dropout": 0.4}; default: the setting.'),
     ] = None,
+    reproduce: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Only rebuild this version aside, and say whether it predicts the same."),
+    ] = None,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
@@ -198,6 +202,9 @@ def retrain_command(
     from studyml.steps.night import retrain
     from studyml.steps.observe import observe
 
+    if reproduce is not None:
+        reproduce_version(reproduce, as_json=as_json)
+        return
     now = wall_clock()
     settings = load_settings(architecture=architecture, recipe=recipe, hyperparameters=hyperparameters)
     moment = parse_as_of(as_of, now)

@@ -1,4 +1,4 @@
-"""The commands ``studyml explain`` and ``studyml tune``: what predictions rest on, and what could be better."""
+"""What predictions rest on (``explain``), what could be better (``tune``), what comes out again (``reproduce``)."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -164,3 +164,22 @@ def _show_proposal(found: dict[str, Any]) -> None:
             "To use it, set this, then: studyml retrain --force" if found["is_worth_it"] else "To try it anyway:"
         )
         typer.echo(f"  {found['line']}")
+
+
+def reproduce_version(version: str, *, as_json: bool) -> None:
+    """``studyml retrain --reproduce``: exit status 1 where the rebuilt version does not predict the same."""
+    from studyml.steps.reproduce import reproduce
+
+    found = reproduce(load_settings(), version)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(
+            f"{version} was rebuilt: the {found['rows']} predictions of its holdout"
+            f" {'agree' if found['agrees'] else 'DO NOT agree'}, the largest difference is"
+            f" {found['largest_difference_hours']:.2g} h."
+        )
+        for name, (then, now) in found["differs"].items():
+            typer.echo(f"  {name}: {then or 'unknown'} then, {now} now")
+    if not found["agrees"]:
+        raise typer.Exit(1)

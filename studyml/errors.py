@@ -12,6 +12,7 @@ help without anybody changing anything::
     │   └── LockBusyError        retryable: another process holds what this step needs
     ├── ArtifactError            a version's files are missing, damaged or cannot be written
     ├── RegistryError            a version or a run is not in the state that this step needs
+    │   └── ChampionChangedError  another version became champion while this step worked
     ├── TrainingError            no network can be trained on these rows
     └── DeliveryError            retryable: a message or a heartbeat could not be delivered
 """
@@ -55,6 +56,10 @@ class ArtifactError(StudymlError):
 
 class RegistryError(StudymlError):
     """A version or a run is not in the state that this step needs."""
+
+
+class ChampionChangedError(RegistryError):
+    """Another version became champion while this step worked on the one before."""
 
 
 class TrainingError(StudymlError):

@@ -99,7 +99,12 @@ class Settings(BaseSettings):
         SecretStr(""), description="called (GET) by every finished night that is no replay"
     )
 
+    code_version: str = Field("", description="commit that was built, recorded with each version; empty: ask git")
+
     keep_versions: int = Field(10, ge=1, description="newest versions whose artifacts are kept")
+    keep_served_days: int = Field(
+        90, ge=1, le=_LONGEST_DAYS, description="artifacts of versions that served within so long are kept, days"
+    )
     prediction_retention_days: int = Field(400, ge=31, le=_LONGEST_DAYS, description="nights of predictions kept, days")
 
     @field_validator("source_schema")

@@ -17,6 +17,7 @@ AsOf = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 
+_MEANT = {"--as-of": "night", "--at": "time"}
 #: A row that goes to a file or to grep stays one line.
 _PIPED_WIDTH = 250
 
@@ -26,7 +27,7 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def parse_as_of(as_of: str | None, now: datetime) -> datetime:
+def parse_as_of(as_of: str | None, now: datetime, *, option: str = "--as-of") -> datetime:
     """The night that is meant, UTC; raises InputError where it is no time, or one that no night can have.
 
     A night of the distant future, once finished, would turn every real one after it into a replay.
@@ -38,10 +39,12 @@ def parse_as_of(as_of: str | None, now: datetime) -> datetime:
         moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InputError(
-            f"--as-of '{as_of}' is not a time: write it as 2026-03-01 or 2026-03-01T01:00+00:00."
+            f"{option} '{as_of}' is not a time: write it as 2026-03-01 or 2026-03-01T01:00+00:00."
         ) from None
     if not EARLIEST <= moment <= now + timedelta(hours=LABEL_FUTURE_HOURS):
-        raise InputError(f"--as-of '{as_of}' is not a night that was: give one from {EARLIEST.year} up to now.")
+        raise InputError(
+            f"{option} '{as_of}' is not a {_MEANT[option]} that was: give one from {EARLIEST.year} up to now."
+        )
     return moment
 
 

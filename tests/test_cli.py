@@ -89,6 +89,7 @@ class TestHelp:
             *("db upgrade", "load", "simulate", "night", "observe", "monitor", "retrain", "score", "tune", "report"),
             *("doctor", "maintain", "explain"),
             *("versions list", "versions show", "versions verify", "versions report", "versions promote"),
+            *("versions diff", "versions live", "versions rollback", "versions prune"),
             *("alerts list", "alerts test", "alerts resolve", "alerts deliver", "alerts deliveries", "alerts retry"),
         }
 
@@ -140,6 +141,7 @@ class TestMistakes:
         [
             *("db upgrade", "load .", "simulate", "night", "observe", "monitor", "retrain", "score", "report"),
             *("maintain", "tune", "explain", "doctor", "versions list", "versions verify", "versions report"),
+            *("versions live", "versions prune", "versions rollback --reason x", "versions diff a b"),
             *("alerts list", "alerts test", "alerts deliver", "alerts deliveries", "alerts retry 1"),
         ],
     )
@@ -188,6 +190,8 @@ class TestMistakes:
         [
             *("versions show v_20260101_000000", "versions verify", "versions report", "alerts resolve 7 --note x"),
             *("versions report v_20260101_000000", "explain", "explain --version v_20260101_000000"),
+            *("versions rollback --reason x", "versions rollback v_20260101_000000 --reason x", "versions live"),
+            *("versions diff v_20260101_000000 v_20260101_000001", "retrain --reproduce v_20260101_000000"),
         ],
     )
     def test_what_does_not_exist_is_named(self, run: Run, empty: Settings, arguments: str) -> None:
@@ -198,6 +202,7 @@ class TestMistakes:
         [
             (["alerts", "resolve", "1", "--note", " "], "--note"),
             (["versions", "promote", "v", "--reason", ""], "--reason"),
+            (["versions", "rollback", "--reason", " "], "--reason"),
         ],
     )
     def test_a_blank_reason_is_no_record(self, run: Run, empty: Settings, arguments: list[str], option: str) -> None:
@@ -246,6 +251,9 @@ class TestOneNight:
             f"score --as-of {night}",
             "versions list",
             "versions report",
+            "versions verify",
+            "versions live",
+            "versions prune --dry-run",
             "alerts list --all",
             "doctor",
         ):
@@ -270,6 +278,8 @@ class TestOneNight:
             ("versions list", "champion"),
             ("versions verify", "is whole."),
             ("versions report", "evaluation.html"),
+            ("versions live", "was live, since"),
+            ("versions prune --dry-run", "0 versions and 0 snapshots would be removed."),
             ("alerts list", "No open incident."),
             (f"score --as-of {night}", "predictions written"),
             (f"monitor --as-of {night}", "insufficient_data"),
@@ -282,7 +292,11 @@ class TestOneNight:
 
     def test_a_version_can_be_shown(self, run: Run, one_night: Settings) -> None:
         [version] = json.loads(run("versions", "list", "--json")[1])
-        assert json.loads(run("versions", "show", version["version"])[1]) == version
+        assert json.loads(run("versions", "show", version["version"], "--json")[1]) == version
+        status, shown, _ = run("versions", "show", version["version"])
+        assert status == 0
+        for words in ("champion", version["metrics"]["snapshot_sha256"], version["gates"][0]["reason"], "promote"):
+            assert words in shown
 
     def test_the_doctor_fails_while_something_is_not_in_place(
         self, run: Run, one_night: Settings, monkeypatch: pytest.MonkeyPatch

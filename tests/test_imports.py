@@ -94,7 +94,7 @@ def test_steps_import_folders_and_no_entry_point(path: Path) -> None:
         "studyml.cli_alerts",
         "studyml.cli_backtest",
         "studyml.cli_models",
-        "studyml.cli_records",
+        "studyml.cli_versions",
         "studyml.terminal",
         "studyml.development",
     }

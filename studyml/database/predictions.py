@@ -18,6 +18,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extras import execute_values
 
 from studyml.database.binary import CopyStream, copy_out, encode
+from studyml.database.replaced import keep_replaced
 from studyml.errors import LockBusyError, RegistryError
 
 COLUMNS = (
@@ -238,6 +239,7 @@ def _swap(
         cursor.execute("LOCK TABLE studyml.predictions IN SHARE UPDATE EXCLUSIVE MODE")
         cursor.execute("SELECT to_regclass(%s)", (partition.as_string(connection),))
         if (cursor.fetchone() or (None,))[0] is not None:
+            keep_replaced(connection, as_of=run.as_of, run_id=run.id, now=now)
             cursor.execute(sql.SQL("ALTER TABLE studyml.predictions DETACH PARTITION {0}").format(partition))
             cursor.execute(sql.SQL("DROP TABLE {}").format(partition))
         cursor.execute(

@@ -5,6 +5,8 @@ from datetime import datetime
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from studyml.database.replaced import drop_old_replaced
+
 
 def drop_abandoned_builds(connection: Connection, *, started_before: datetime) -> list[str]:
     """Drop the build tables of runs that never finished, and mark those runs failed; return the tables' names."""
@@ -36,4 +38,15 @@ def drop_old_partitions(connection: Connection, *, before: datetime, lock_timeou
         names = [str(name) for (name,) in cursor.fetchall()]
         for name in names:
             cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("studyml", name)))
+    drop_old_replaced(connection, before=before)
     return names
+
+
+def versions_being_scored(connection: Connection, *, started_after: datetime) -> set[str]:
+    """The versions of scoring runs that may still be at work."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT unnest(versions) FROM studyml.scoring_runs WHERE status = 'running' AND started_at > %s",
+            (started_after,),
+        )
+        return {str(version) for (version,) in cursor.fetchall()}

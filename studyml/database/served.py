@@ -1,6 +1,7 @@
 """What was predicted for given sessions, and what came of the predictions that were served."""
 
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,3 +60,22 @@ def served_outcomes(
     )
     types = dict.fromkeys(("session_id", "night", "observed_at"), ">i8") | dict.fromkeys(("predicted", "actual"), ">f8")
     return copy_out(connection, query, types)
+
+
+def served_at(connection: Connection, *, session_id: int, moment: datetime) -> dict[str, Any] | None:
+    """What was readable for a session at ``moment``: of the newest night up to then, published by then; hours.
+
+    Keys: as_of, model_version, predicted_hours, the ends of both intervals, scored_at, visible_from and replaced_at.
+    """
+    names = (
+        *("as_of", "model_version", "predicted_hours", "lower_hours", "upper_hours", "lower_hours_90"),
+        *("upper_hours_90", "scored_at", "visible_from", "replaced_at"),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(names)} FROM analytics.served_predictions WHERE session_id = %s AND as_of <= %s"
+            " AND visible_from <= %s AND (replaced_at IS NULL OR replaced_at > %s) ORDER BY as_of DESC LIMIT 1",
+            (session_id, moment, moment, moment),
+        )
+        row = cursor.fetchone()
+    return None if row is None else dict(zip(names, row, strict=True))

@@ -8,11 +8,11 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 from psycopg2.extras import Json
 
-from studyml.errors import RegistryError
+from studyml.errors import ChampionChangedError, RegistryError
 
 _COLUMNS = (
     "version, status, architecture, recipe, is_fallback, trained_at, as_of, training_from, training_through,"
-    " training_rows, holdout_rows, metrics, gates, manifest_sha256, artifact_uri"
+    " training_rows, holdout_rows, metrics, gates, manifest_sha256, artifact_uri, lineage"
 )
 
 
@@ -35,6 +35,7 @@ class Version:
     gates: list[dict[str, Any]]
     manifest_sha256: str | None
     artifact_uri: str | None
+    lineage: dict[str, Any]
 
 
 def reserve(
@@ -137,6 +138,12 @@ def record_training(
         )
 
 
+def record_lineage(connection: Connection, version: str, lineage: dict[str, Any]) -> None:
+    """Store what a version was made of: snapshot, code, settings, seed, libraries, DAG run. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE studyml.model_versions SET lineage = %s WHERE version = %s", (Json(lineage), version))
+
+
 def record_gates(connection: Connection, version: str, gates: list[dict[str, Any]]) -> None:
     """Store the result of every gate, whichever way it went. The caller commits."""
     with connection.cursor() as cursor:
@@ -152,10 +159,10 @@ def commit_artifact(connection: Connection, version: str, *, manifest_sha256: st
         )
 
 
-def forget_artifact(connection: Connection, version: str) -> None:
-    """Note that a version's folder was removed by policy; its row and its hash stay. The caller commits."""
+def forget_artifacts(connection: Connection, versions: list[str]) -> None:
+    """Note that these versions' files are removed by policy; their rows and hashes stay. The caller commits."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE studyml.model_versions SET artifact_uri = NULL WHERE version = %s", (version,))
+        cursor.execute("UPDATE studyml.model_versions SET artifact_uri = NULL WHERE version = ANY(%s)", (versions,))
 
 
 def reject(connection: Connection, version: str) -> None:
@@ -165,6 +172,15 @@ def reject(connection: Connection, version: str) -> None:
             "UPDATE studyml.model_versions SET status = 'rejected' WHERE version = %s AND status = 'candidate'",
             (version,),
         )
+
+
+def lock_champion(connection: Connection) -> None:
+    """From here to the caller's commit nobody else changes which version serves, or which artifacts are kept.
+
+    Held for milliseconds, and never while files are read: so a rollback waits for no training and no upkeep.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('studyml.champion', 0))")
 
 
 def promote(
@@ -177,24 +193,28 @@ def promote(
     actor: str,
     reason: str,
     statuses: tuple[str, ...] = ("candidate",),
+    action: str = "promote",
+    replaced_becomes: str = "retired",
 ) -> None:
     """Make a published version of one of these ``statuses`` champion in place of ``replacing``, and log it.
 
-    The caller commits. Raises RegistryError where the champion is another than the one that was to be replaced.
+    The caller commits. Raises ChampionChangedError where the champion is another than the one that was to be replaced,
+    RegistryError where the version is of another status or its files were removed by policy.
     """
+    lock_champion(connection)
     with connection.cursor() as cursor:
         cursor.execute("SELECT version FROM studyml.model_versions WHERE status = 'champion' FOR UPDATE")
         row = cursor.fetchone()
         present = None if row is None else str(row[0])
         if present != replacing:
-            raise RegistryError(
+            raise ChampionChangedError(
                 f"the champion changed from {replacing or 'none'} to {present or 'none'} while {version} was judged:"
                 " judge it again."
             )
-        cursor.execute("UPDATE studyml.model_versions SET status = 'retired' WHERE version = %s", (present,))
+        cursor.execute("UPDATE studyml.model_versions SET status = %s WHERE version = %s", (replaced_becomes, present))
         cursor.execute(
             "UPDATE studyml.model_versions SET status = 'champion' WHERE version = %s AND status = ANY(%s)"
-            " AND manifest_sha256 IS NOT NULL",
+            " AND manifest_sha256 IS NOT NULL AND artifact_uri IS NOT NULL",
             (version, list(statuses)),
         )
         if cursor.rowcount != 1:
@@ -202,6 +222,6 @@ def promote(
             raise RegistryError(f"{version} is not a published {named} version: only such a one can become champion.")
         cursor.execute(
             "INSERT INTO studyml.deployments (action, as_of, recorded_at, actor, from_version, to_version, reason)"
-            " VALUES ('promote', %s, %s, %s, %s, %s, %s)",
-            (as_of, now, actor, present, version, reason),
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (action, as_of, now, actor, present, version, reason),
         )

@@ -28,7 +28,7 @@ _FOLDER_MARK = ".studyml-backtest"
 _ELSEWHERE = {
     *("database_url", "source_url", "source_schema", "artifact_root", "alert_urls", "ticket_urls", "heartbeat_url"),
     *("runbook_url", "airflow_url", "statement_timeout_seconds", "lock_timeout_seconds", "scoring_range_sessions"),
-    *("keep_versions", "prediction_retention_days"),
+    *("keep_versions", "keep_served_days", "prediction_retention_days", "code_version"),
 }
 
 

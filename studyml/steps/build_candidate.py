@@ -3,14 +3,12 @@
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studyml import __version__
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.errors import TrainingError
 from studyml.evaluation.calibration import evenly
@@ -35,24 +33,25 @@ from studyml.settings import Settings
 from studyml.steps.evaluation_report import CURVES, OUT_OF_FOLD, without_gaps
 from studyml.steps.fit_portfolio import Entry, fit_portfolio
 from studyml.steps.fit_recipe import Fitted, fit_recipe, limited, predict_hours
+from studyml.steps.lineage import lineage
 from studyml.steps.reference import write_reference
 from studyml.steps.training_data import LABEL, snapshot_columns
 
 #: Rows at most that the random split is made of: it is a figure for people, and would cost a second training.
 _COMPARED_ROWS = 20_000
-_LIBRARIES = ("tensorflow", "keras", "onnx", "onnxruntime", "scikit-learn", "numpy")
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Built:
-    """What was built: its rows, which of them [n] were held out, the recipe that was chosen, and its metrics."""
+    """What was built: its rows, which of them [n] were held out, the chosen recipe, its metrics and its lineage."""
 
     frame: Frame
     held: Mask
     recipe: Recipe
     metrics: dict[str, Any]
+    lineage: dict[str, Any]
 
 
 def build_candidate(settings: Settings, run: RetrainingRun, version: str, frame: Frame, now: datetime) -> Built:
@@ -86,11 +85,9 @@ def build_candidate(settings: Settings, run: RetrainingRun, version: str, frame:
     }
     _write_files(folder, frame.take(~held), fitted, holdout)
     portfolio_json = [each.to_json(chosen) for each in entries]
-    write_json(
-        folder / "metadata.json",
-        _metadata(settings, run, version, frame, held, fitted, metrics, now) | {"portfolio": portfolio_json},
-    )
-    return Built(frame, held, chosen.recipe, metrics)
+    metadata = _metadata(settings, run, version, frame, held, fitted, metrics, now) | {"portfolio": portfolio_json}
+    write_json(folder / "metadata.json", metadata)
+    return Built(frame, held, chosen.recipe, metrics, metadata["lineage"])
 
 
 def _unseen_error(fitting: Frame, fitted: Fitted, holdout: Holdout) -> dict[str, float | int] | None:
@@ -221,6 +218,7 @@ def _metadata(
     recipe, encoder = fitted.recipe, fitted.encoder
     kernel = first_kernel(fitted.trained.network)
     names = [each.name for each in encoder.inputs]
+    made_of = lineage(settings, run, metrics["snapshot_sha256"])
     return {
         "version": version,
         "architecture": recipe.architecture,
@@ -238,7 +236,8 @@ def _metadata(
         "metrics": metrics,
         "hyperparameters": asdict(recipe),
         "seed": settings.seed,
-        "libraries": {"studyml": __version__, **{name: library_version(name) for name in _LIBRARIES}},
+        "libraries": made_of["libraries"],
+        "lineage": made_of,
         "data_window": [to_datetime(int(frame["session_date"][row])).isoformat() for row in (0, -1)],
         "snapshot_sha256": metrics["snapshot_sha256"],
         "as_of": run.as_of.isoformat(),

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studyml import __version__
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.database.connection import Connection
 from studyml.evaluation.gates import Holdout
@@ -23,10 +22,11 @@ from studyml.monitoring.degradation import expected_error
 from studyml.registry.bundle import build_folder, new_build, write_json
 from studyml.registry.retraining import RetrainingRun, set_version
 from studyml.registry.snapshot import read_snapshot
-from studyml.registry.versions import Version, record_training, reserve
+from studyml.registry.versions import Version, record_lineage, record_training, reserve
 from studyml.scoring.predictor import Output
 from studyml.settings import Settings
 from studyml.steps.evaluation_report import write_evaluation
+from studyml.steps.lineage import lineage
 from studyml.steps.reference import write_reference
 from studyml.steps.training_data import LABEL, TrainingData, read_training_data
 
@@ -34,6 +34,7 @@ ARCHITECTURE = "naive"
 ESTIMATE = "estimated_base_time"
 #: No standardised estimate is ever clipped: the naive predictors are linear in hours.
 _NO_CLIP = 1e6
+_LIBRARIES = ("onnx", "numpy")
 
 
 def build_fallback(
@@ -78,6 +79,7 @@ def build_fallback(
         holdout_rows=len(holdout.actual),
         metrics=metrics,
     )
+    record_lineage(connection, version, metadata["lineage"])
     return version, why
 
 
@@ -158,6 +160,7 @@ def _write(
     output = Output(fit_intervals(holdout.actual, holdout.predicted[best]))
     write_json(folder / "features.json", {"features": encoder.to_json(), "output": asdict(output)})
     write_holdout(folder / FILE, holdout)
+    made_of = lineage(settings, run, None, _LIBRARIES)
     metadata = {
         "version": version,
         "architecture": ARCHITECTURE,
@@ -169,7 +172,8 @@ def _write(
         "features": [ESTIMATE],
         "baselines": errors,
         "why": why,
-        "libraries": {"studyml": __version__},
+        "libraries": made_of["libraries"],
+        "lineage": made_of,
         "as_of": run.as_of.isoformat(),
         "trained_at": now.isoformat(),
     }

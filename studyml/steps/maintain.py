@@ -5,78 +5,54 @@ import shutil
 from datetime import datetime, timedelta
 from typing import Any
 
-from studyml.database.connection import Connection, advisory_lock
+from studyml.database.connection import advisory_lock
 from studyml.database.pruning import drop_abandoned_builds, drop_old_partitions
 from studyml.errors import ArtifactError
-from studyml.registry.bundle import BUILDING, remove, verify
-from studyml.registry.snapshot import remove_snapshots
-from studyml.registry.versions import Version, forget_artifact, list_versions
+from studyml.registry.bundle import BUILDING, verify
+from studyml.registry.versions import Version, list_versions
 from studyml.settings import Settings
 from studyml.steps.observe import observe
 from studyml.steps.opening import own_database
+from studyml.steps.prune import LEFTOVER_AFTER, prune
 
 _logger = logging.getLogger("studyml")
-
-#: Builds of processes that were killed are kept so long, for a look.
-_LEFTOVER_AFTER = timedelta(days=1)
-_SERVING = ("champion", "challenger", "awaiting_approval", "quarantined")
 
 
 def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str, Any]:
     """Do the upkeep and return what was found and removed; raises ArtifactError where a kept version is damaged.
 
-    Kept are versions in use, every version that ever served, and the ``keep_versions`` newest others, with the
-    snapshots they were trained on. A folder that no version of this database names is reported and left alone.
+    Which versions' files are kept is the policy of ``kept_versions``, with the snapshots they were trained on. A folder
+    that no version of this database names is reported and left alone.
     """
     labels = observe(settings, as_of=as_of, now=now, compare_all=True)
     with own_database(settings) as connection, advisory_lock(connection, "registry"):
-        known = list_versions(connection)
-        versions = [version for version in known if version.artifact_uri]
-        surplus = _surplus(versions, _ever_served(connection), settings.keep_versions)
-        never_published = [each for each in known if each.status == "rejected" and not each.manifest_sha256]
-        pruned = [each.version for each in [*surplus, *never_published] if remove(settings.artifact_root, each.version)]
-        for version in surplus:
-            forget_artifact(connection, version.version)
-        builds = drop_abandoned_builds(connection, started_before=now - _LEFTOVER_AFTER)
+        pruned = prune(settings, connection, as_of=as_of, now=now)
+        builds = drop_abandoned_builds(connection, started_before=now - LEFTOVER_AFTER)
         oldest = as_of - timedelta(days=settings.prediction_retention_days)
         nights = drop_old_partitions(connection, before=oldest, lock_timeout_seconds=settings.lock_timeout_seconds)
         connection.commit()
         leftovers = _remove_leftovers(settings, now)
-        kept = [version for version in versions if version not in surplus]
-        snapshots = remove_snapshots(
-            settings.artifact_root,
-            kept=[str(each.metrics.get("snapshot_sha256")) for each in known if each in kept or _is_open(each)],
-            older_than=(now - _LEFTOVER_AFTER).timestamp(),
-        )
+        known = list_versions(connection)
+        kept = [each for each in known if each.version in pruned.kept]
         damaged = _damaged(settings, kept)
     result = {
         "labels": labels,
         "verified": len(kept) - len(damaged),
-        "pruned_versions": pruned,
+        "kept_versions": pruned.kept,
+        "pruned_versions": pruned.versions,
         "dropped_nights": nights,
         "dropped_builds": [*builds, *leftovers],
-        "dropped_snapshots": snapshots,
+        "dropped_snapshots": pruned.snapshots,
         "unknown_folders": _unknown(settings, {each.version for each in known}),
     }
-    _logger.info("%d versions whole, %d pruned, %d old nights dropped", result["verified"], len(pruned), len(nights))
+    _logger.info(
+        "%d versions whole, %d pruned, %d old nights dropped", result["verified"], len(pruned.versions), len(nights)
+    )
+    for version in pruned.versions:
+        _logger.info("removed the files of %s", version)
     if damaged:
         raise ArtifactError(f"kept versions are damaged: {' '.join(damaged)}")
     return result
-
-
-def _ever_served(connection: Connection) -> set[str]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT to_version FROM studyml.deployments")
-        return {str(version) for (version,) in cursor.fetchall()}
-
-
-def _surplus(versions: list[Version], served: set[str], keep: int) -> list[Version]:
-    others = [each for each in versions if each.status not in _SERVING and each.version not in served]
-    return others[keep:]
-
-
-def _is_open(version: Version) -> bool:
-    return version.status == "candidate"
 
 
 def _unknown(settings: Settings, known: set[str]) -> list[str]:
@@ -96,7 +72,7 @@ def _damaged(settings: Settings, versions: list[Version]) -> list[str]:
 def _remove_leftovers(settings: Settings, now: datetime) -> list[str]:
     removed = []
     for folder in (settings.artifact_root / BUILDING).glob("*"):
-        if folder.is_dir() and folder.stat().st_mtime < (now - _LEFTOVER_AFTER).timestamp():
+        if folder.is_dir() and folder.stat().st_mtime < (now - LEFTOVER_AFTER).timestamp():
             shutil.rmtree(folder)
             removed.append(folder.name)
     return removed

@@ -6,7 +6,9 @@ from typing import Any
 
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
+from studyml.errors import ChampionChangedError
 from studyml.registry.bundle import publish, reclaim
+from studyml.registry.deployments import quarantined_twin
 from studyml.registry.retraining import CONSUMING, RetrainingRun, decide, failure_recorded, find_run
 from studyml.registry.versions import Version, champion, commit_artifact, find, promote, reject
 from studyml.settings import Settings
@@ -16,6 +18,8 @@ from studyml.steps.opening import own_database
 
 _logger = logging.getLogger("studyml")
 ACTOR = "studyml"
+#: So often a decision is made again where the champion changes under it.
+_TRIES = 3
 
 
 def publish_version(settings: Settings, *, retraining_run_id: int, now: datetime) -> dict[str, Any]:
@@ -32,11 +36,22 @@ def publish_version(settings: Settings, *, retraining_run_id: int, now: datetime
         run = find_run(connection, retraining_run_id)
         if run.decision not in CONSUMING:
             with failure_recorded(connection, run.id, now):
-                _decide(settings, connection, run, now)
+                _decide_in_the_end(settings, connection, run, now)
             run = find_run(connection, retraining_run_id)
     _logger.info("%s: %s", run.decision, "; ".join(run.reasons))
     promoted = run.decision in ("promoted", "fallback")
     return {"decision": run.decision, "version": run.version, "promoted": promoted, "reasons": run.reasons}
+
+
+def _decide_in_the_end(settings: Settings, connection: Connection, run: RetrainingRun, now: datetime) -> None:
+    """Decide; where a person, who waits for no training, changed the champion meanwhile, judge it against that one."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _decide(settings, connection, run, now)
+        except ChampionChangedError as error:
+            _logger.info("%s", error)
+            connection.rollback()
+    return _decide(settings, connection, run, now)
 
 
 def _decide(settings: Settings, connection: Connection, run: RetrainingRun, now: datetime) -> None:
@@ -52,6 +67,9 @@ def _decide(settings: Settings, connection: Connection, run: RetrainingRun, now:
     if candidate is not None and not candidate.is_fallback:
         gates = _gates(settings, connection, candidate, present)
         failed = [str(gate["reason"]) for gate in gates if not gate["passed"]]
+        twin = quarantined_twin(connection, candidate.version)
+        if twin is not None:
+            failed.append(f"it is the same network as {twin}, which was taken back")
         if not failed:
             passed = [str(gate["reason"]) for gate in gates]
             why = f"passed {len(gates)} gates; due because {run.note}"

@@ -1,6 +1,7 @@
 """A published version, verified and opened for predictions: the one path of scoring, gates and rollback."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from studyml.errors import ArtifactError, RegistryError
@@ -32,8 +33,8 @@ class ServedModel:
         return predict(self.network, self.encoder.encode(frame), self.output)
 
 
-def open_version(settings: Settings, version: Version) -> ServedModel:
-    """Verify a version's folder against the registry, then load it; raises ArtifactError before anything is loaded."""
+def fetch_version(settings: Settings, version: Version) -> Path:
+    """The verified folder of a published version; raises ArtifactError where it is missing or damaged."""
     if version.manifest_sha256 is None:
         raise RegistryError(f"version {version.version} was never published: make another version champion.")
     folder = settings.artifact_root / version.version
@@ -43,6 +44,12 @@ def open_version(settings: Settings, version: Version) -> ServedModel:
             " backup or check STUDYML_ARTIFACT_ROOT."
         )
     verify(folder, version.manifest_sha256)
+    return folder
+
+
+def open_version(settings: Settings, version: Version) -> ServedModel:
+    """Verify a version's folder against the registry, then load it; raises ArtifactError before anything is loaded."""
+    folder = fetch_version(settings, version)
     stored = load_json(folder / "features.json")
     encoder, output = Encoder.from_json(stored["features"]), Output.from_json(stored["output"])
     return ServedModel(version.version, encoder, open_network(folder / "model.onnx"), output)

@@ -10,7 +10,7 @@ from studyml.database.quarantine import record_quarantined
 from studyml.errors import ArtifactError, TrainingError
 from studyml.frame import to_datetime
 from studyml.registry.retraining import CONSUMING, RetrainingRun, failure_recorded, find_run, set_version
-from studyml.registry.versions import champion, find, record_training, reserve
+from studyml.registry.versions import champion, find, record_lineage, record_training, reserve
 from studyml.settings import Settings
 from studyml.steps.build_candidate import Built, build_candidate
 from studyml.steps.opening import own_database
@@ -105,6 +105,7 @@ def _record(connection: Connection, version: str, built: Built) -> None:
         architecture=built.recipe.architecture,
         recipe=built.recipe.name,
     )
+    record_lineage(connection, version, built.lineage)
     connection.commit()
     mae = built.metrics.get("mae")
     _logger.info(

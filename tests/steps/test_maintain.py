@@ -85,20 +85,42 @@ def test_doing_it_again_removes_nothing_more_and_keeping_more_later_finds_no_dam
     assert folders(settings) == {*champions(settings), versions[2]}
 
 
-def test_a_version_that_ever_served_is_never_removed(crowded: tuple[Settings, list[str]]) -> None:
-    settings, versions = crowded
+def serve(settings: Settings, version: str, since: datetime) -> None:
+    """Write into the log that a version served from then on."""
     query(
         settings,
         "INSERT INTO studyml.deployments (action, as_of, recorded_at, actor, to_version, reason)"
         " VALUES ('promote', %s, %s, 'test', %s, 'for the test')",
-        (END, NOW, versions[0]),
+        (since, since, version),
     )
+
+
+@pytest.mark.parametrize(("days_ago", "stays"), [(5, True), (15, False)])
+def test_a_version_stays_for_so_long_after_it_last_served(
+    crowded: tuple[Settings, list[str]], days_ago: int, stays: bool
+) -> None:
+    settings, versions = crowded
+    serve(settings, versions[0], END - timedelta(days=40))
+    serve(settings, champions(settings)[0], END - timedelta(days=days_ago))
+
+    result = upkeep(keep(settings, 1).model_copy(update={"keep_served_days": 10}))
+
+    assert (versions[0] in folders(settings)) == stays
+    assert (result["kept_versions"].get(versions[0]) == "served in the last 10 days") == stays
+
+
+def test_what_the_champion_could_go_back_to_stays_however_long_ago_it_served(
+    crowded: tuple[Settings, list[str]],
+) -> None:
+    settings, versions = crowded
+    serve(settings, versions[0], END - timedelta(days=400))
+    serve(settings, champions(settings)[0], END - timedelta(days=300))
     query(settings, "UPDATE studyml.model_versions SET status = 'retired' WHERE version = %s", (versions[0],))
 
     result = upkeep(keep(settings, 1))
 
     assert result["pruned_versions"] == [versions[1]]
-    assert versions[0] in folders(settings)
+    assert result["kept_versions"][versions[0]] == "could be gone back to"
 
 
 @pytest.mark.parametrize("status", ["challenger", "awaiting_approval", "quarantined"])

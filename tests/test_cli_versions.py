@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from studyml.cli_records import versions_app
+from studyml.cli_versions import versions_app
 from studyml.settings import Settings
 from tests.steps.test_read_evaluation import published
 
