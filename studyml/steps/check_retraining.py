@@ -8,7 +8,17 @@ from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.quarantine import record_quarantined
 from studyml.monitoring.ledger import new_labels, training_labels
-from studyml.registry.retraining import FAILED, abandon_undecided, consumed_through, newest_in_a_row, open_run
+from studyml.registry.approvals import waiting
+from studyml.registry.retraining import (
+    CONSUMING,
+    FAILED,
+    abandon_undecided,
+    consumed_through,
+    decided_for,
+    newest_in_a_row,
+    open_run,
+)
+from studyml.registry.trials import challenger
 from studyml.registry.versions import champion, reject
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
@@ -31,8 +41,8 @@ def check_retraining(
 ) -> int | None:
     """Open a retraining run and return its id, or record why none is due and return None.
 
-    ``reason`` is a person's note. Due without a champion, with ``force``, with enough new labels, and once for a
-    degradation; never in a replay.
+    ``reason`` is a person's note. Due without a champion, with ``force``, once for a degradation, and with enough new
+    labels unless a version is on trial or waits for approval; never in a replay.
     """
     with own_database(settings) as connection, advisory_lock(connection, "check_retraining"):
         for version in abandon_undecided(connection, now=now, started_before=now - ABANDONED_AFTER):
@@ -41,8 +51,10 @@ def check_retraining(
         count, newest = new_labels(connection, consumed_through=consumed, as_of=as_of)
         if count >= settings.retrain_min_labels and not is_replay(connection, as_of):
             count -= _refused(settings, connection, as_of, consumed, newest)
-        incident = degraded_without_retraining(connection)
+        incident = _unanswered(connection)
         cause, note = _due(connection, settings, as_of, count, incident, force)
+        if cause == "new_labels":
+            cause, note = _unless_under_way(connection, cause, note)
         if cause not in (None, "first") and not force:
             cause, note = _unless_stopped(connection, settings, as_of, cause, note)
         run_id = open_run(
@@ -76,6 +88,26 @@ def _due(
     if incident is not None:
         return "degraded", f"incident {incident.id}: {incident.title} ({counted})"
     return ("new_labels" if count >= needed else None), counted
+
+
+def _unanswered(connection: Connection) -> Incident | None:
+    """The open degradation that no retraining was decided for; a version on trial or waiting is an answer too."""
+    incident = degraded_without_retraining(connection)
+    run = None if incident is None else decided_for(connection, incident.id)
+    return None if run is not None and run.decision in CONSUMING else incident
+
+
+def _unless_under_way(connection: Connection, cause: str, note: str) -> tuple[str | None, str]:
+    """New labels alone do not bring another candidate while one is on trial or waits: no trial would ever end.
+
+    They are not used up, so the retraining is due as soon as that one is decided.
+    """
+    tried, waits = challenger(connection), waiting(connection)
+    if tried is not None:
+        return None, f"{note}; they wait until the trial of {tried.version} is decided"
+    if waits is not None:
+        return None, f"{note}; they wait until {waits.version} is approved or rejected"
+    return cause, note
 
 
 def _unless_stopped(
