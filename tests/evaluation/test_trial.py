@@ -9,7 +9,7 @@ MINIMUM = 100
 
 
 def pairs(outcomes: int, ratio: float, *, seed: int = 1) -> Pairs:
-    """Errors of some 1 h of the champion; the challenger's are about ``ratio`` times as large, with noise of its own."""
+    """The champion errs by some 1 h, the challenger about ``ratio`` times as much, with noise of its own."""
     random = np.random.default_rng(seed)
     actual, error = np.full(outcomes, 5.0), random.normal(0, 1, outcomes)
     other = ratio * error + random.normal(0, 0.05, outcomes)
