@@ -210,10 +210,8 @@ def _prepare(connection: Connection, run: ScoringRun) -> None:
                     " ADD CONSTRAINT of_this_night CHECK (as_of = {})"
                 ).format(table, sql.Literal(run.as_of))
             )
-        counts = sql.SQL(
-            "SELECT count(*) FILTER (WHERE served), count(*), (SELECT count(reason) FROM {}) FROM {}"
-        ).format(refused_table(run.id), table)
-        cursor.execute(counts)
+        counts = "SELECT count(*) FILTER (WHERE served), count(*), (SELECT count(reason) FROM {}) FROM {}"
+        cursor.execute(sql.SQL(counts).format(refused_table(run.id), table))
         served, rows, refused = cursor.fetchone() or (0, 0, 0)
         if served + refused != run.planned or rows != served * len(run.versions):
             of = "" if len(run.versions) == 1 else f" in {rows} rows of {len(run.versions)} versions"
