@@ -1,6 +1,8 @@
 """How often a network that learned nothing gets past the gates, and how often one that learned something does.
 
-    .venv/bin/python -m benchmarks.gates [--quick] [--logs 20] [--json FILE]
+    .venv/bin/python -m benchmarks.gates [--quick] [--logs 20] [--trials] [--json FILE]
+
+``--trials`` measures the trials of challengers instead, see ``benchmarks/trials.py``.
 
 Each log is a simulated one, its labels either the guide's or noise that follows from nothing, with a seed of its own
 for the log and for the training. The default portfolio is trained on the older rows and judged by the gates on the
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import trials
 from benchmarks.quality.frames import LABEL, labelled_frame
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.errors import TrainingError
@@ -88,8 +91,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gates", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="100 sessions, 5 logs")
     parser.add_argument("--logs", type=int, help="logs of each kind and size (default 20)")
+    parser.add_argument("--trials", action="store_true", help="the trials of challengers: no network is trained")
+    parser.add_argument("--rounds", type=int, help="trials of each kind (default 300, with --quick 100)")
     parser.add_argument("--json", type=Path, help="write the figures to a file as well")
     options = parser.parse_args()
+    if options.trials:
+        found = trials.run(Console(stderr=True), quick=options.quick, rounds=options.rounds)
+        _write(options.json, found)
+        return
     logs = options.logs or (5 if options.quick else 20)
     console, found = Console(stderr=True), []
     table = Table("labels", "sessions", "logs", "passed", "limit 1.00")
@@ -99,8 +108,12 @@ def main() -> None:
             found.append(measure(name, sessions, logs))
             table.add_row(*map(str, found[-1].values()))
     Console().print(table)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    _write(options.json, found)
+
+
+def _write(path: Path | None, found: list[dict[str, Any]]) -> None:
+    if path is not None:
+        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

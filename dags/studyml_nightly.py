@@ -10,10 +10,12 @@ Keeps the study time predictor good and its predictions fresh, without anybody w
    there is to say.
 3. `retrain` runs when 50 new labelled sessions (`STUDYML_RETRAIN_MIN_LABELS`) came in, or the verdict is degraded.
    Not due: its tasks are skipped, the log of `retrain.check` has the count, and the run is a success.
-4. `score` predicts all planned sessions in ranges and swaps them in at once. Nothing planned is a success: an empty
+4. With `STUDYML_PROMOTION=challenger`, `decide_challenger` comes before: it promotes the version on trial, retires it,
+   or lets the trial go on. With `approve`, `ask` tells `studyml_approve` about a candidate that waits.
+5. `score` predicts all planned sessions in ranges and swaps them in at once. Nothing planned is a success: an empty
    night is published.
-5. `finish` marks the night finished and calls `STUDYML_HEARTBEAT_URL`. `announce` tells other DAGs about a new
-   champion, only after its predictions are out.
+6. `finish` marks the night finished and calls `STUDYML_HEARTBEAT_URL`. `announce` (after a retraining) and
+   `announce_challenger` (after a trial) tell other DAGs about a new champion, only after its predictions are out.
 
 ## When
 
@@ -42,9 +44,10 @@ cure. Mend it, then *Clear* that task: everything is safe to repeat, and what fo
 | `observe`, `judge` | Predictions are fresh. Nothing was judged or retrained, and the night is not finished. |
 | `notify` | Messages are kept and sent by the next night. The night is not finished. |
 | `retrain.*` | The champion stays, predictions are fresh, the night is finished. The run is failed to be seen. |
+| `decide_challenger` | The trial goes on, the champion stays, nothing is retrained, predictions are fresh. |
 | `score.*` | The old predictions stay up, whole. The night is not finished. |
 | `finish` | Everything is done but the heartbeat was not sent: expect the watchdog to ring. |
-| `announce` | Everything is done in this night; other DAGs were not told about the new champion. |
+| `announce*`, `ask` | Everything is done in this night; other DAGs were not told about the new champion or candidate. |
 
 More, step by step: the runbook, `docs/runbook.md`.
 """
@@ -55,7 +58,7 @@ from airflow.sdk import CronDataIntervalTimetable, TriggerRule, dag, get_current
 
 from studyml_airflow.context import resolve_as_of, utc_now
 from studyml_airflow.defaults import as_of_param, dag_arguments, training_params
-from studyml_airflow.retrain_group import announce, retrain_group
+from studyml_airflow.retrain_group import announce, ask, retrain_group
 from studyml_airflow.score_group import score_group
 from studyml_airflow.settings import load_settings
 
@@ -92,6 +95,15 @@ def judge() -> list[dict[str, Any]]:
 
 
 @task
+def decide_challenger() -> dict[str, Any]:
+    """Promote, retire or go on with the version on trial; return the decision and the figures behind it."""
+    from studyml.steps.decide_challenger import decide_challenger as step
+
+    found = step(load_settings(), as_of=resolve_as_of(), now=utc_now())
+    return {**found, "champion": found["version"]}
+
+
+@task
 def notify() -> dict[str, Any]:
     """Deliver all that is waiting; return counts."""
     from studyml.steps.notify import notify as step
@@ -120,15 +132,23 @@ def studyml_nightly() -> None:
     """Wire one night."""
     judged = judge()
     notified = notify()
+    trial = decide_challenger()
     decision = retrain_group()
     # Predictions are wanted whatever happened to judging and retraining; start_night as setup is the only brake.
     published = score_group(plan_trigger_rule=TriggerRule.ALL_DONE)
 
-    start_night() >> observe() >> judged >> [notified, decision.operator.task_group, published.operator.task_group]
+    observed = observe()
+    start_night() >> observed >> judged >> [notified, decision.operator.task_group, published.operator.task_group]
+    # A trial that was decided decides whether a retraining is due, and which versions predict.
+    observed >> trial >> [decision.operator.task_group, published.operator.task_group]
     decision.operator.task_group >> published.operator.task_group
     [notified, published] >> finish()
-    # A leaf after the retraining: when that failed this cannot run, and so the run ends failed.
-    published >> announce(decision)
+    # Leaves after retraining and trial: when one failed its leaf cannot run, and so the run ends failed.
+    published >> [
+        announce(decision),
+        announce.override(task_id="announce_challenger")(trial),  # type: ignore[attr-defined]
+        ask(decision),
+    ]
 
 
 studyml_nightly()

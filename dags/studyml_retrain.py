@@ -5,7 +5,8 @@ The same retraining as in a night, when you do not want to wait for one.
 ## What
 
 Observes the outcomes that arrived, then checks whether a retraining is due, trains a candidate aside, judges it by the
-gates, and promotes it or keeps the champion. Every run ends in a decision with its reasons (`studyml report`). A
+gates, and promotes it, tries it beside the champion, lets it wait for a person (`STUDYML_PROMOTION`), or keeps the
+champion. Every run ends in a decision with its reasons (`studyml report`). A
 promotion starts `studyml_score`, which predicts the newest night again with the new champion.
 
 ## When
@@ -39,7 +40,7 @@ from airflow.sdk import Param, dag, task
 
 from studyml_airflow.context import resolve_as_of, utc_now
 from studyml_airflow.defaults import as_of_param, dag_arguments, training_params
-from studyml_airflow.retrain_group import announce, retrain_group
+from studyml_airflow.retrain_group import announce, ask, retrain_group
 from studyml_airflow.settings import load_settings
 
 
@@ -67,6 +68,7 @@ def studyml_retrain() -> None:
     decision = retrain_group()
     observe() >> decision.operator.task_group
     announce(decision)
+    ask(decision)
 
 
 studyml_retrain()

@@ -58,6 +58,22 @@ class Settings(BaseSettings):
     )
     seed: int = Field(42, ge=0, lt=2**31, description="seed of everything random in a training")
 
+    promotion: str = Field(
+        "direct",
+        pattern="^(direct|challenger|approve)$",
+        description="what becomes of a candidate that passed the gates: direct, challenger or approve",
+    )
+    challenger_share: float = Field(0.1, ge=0, le=1, description="share of students that are served the challenger")
+    challenger_min_outcomes: int = Field(
+        200, ge=2, description="sessions with an outcome that both versions predicted, at the first look at a trial"
+    )
+    challenger_max_days: float = Field(
+        90.0, gt=0, le=_LONGEST_DAYS, description="an undecided challenger is retired after, days"
+    )
+    approval_hours: float = Field(
+        72.0, gt=0, le=8760, description="a candidate that nobody approved for so long is rejected, hours"
+    )
+
     scoring_horizon_days: int = Field(
         31, ge=1, le=_LONGEST_DAYS, description="how far ahead planned sessions are scored, days"
     )

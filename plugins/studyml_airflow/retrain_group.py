@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import XComArg, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
-from studyml_airflow.assets import CHAMPION
+from studyml_airflow.assets import CANDIDATE, CHAMPION
 from studyml_airflow.context import resolve_as_of, utc_now
 from studyml_airflow.defaults import TRAINING_TIMEOUT
 from studyml_airflow.settings import load_settings
@@ -54,7 +54,7 @@ def evaluate(retraining_run_id: int) -> bool:
 
 @task
 def publish(retraining_run_id: int) -> dict[str, Any]:
-    """Promote, reject or fall back: the decision, and the version that it is about."""
+    """Promote, try, wait, reject or fall back: the decision, and the version that it is about."""
     from studyml.steps.publish_version import publish_version
 
     settings = _settings(get_current_context()["params"])
@@ -66,8 +66,18 @@ def announce(decision: dict[str, Any], *, outlet_events: Any) -> str:
     """Emit the champion's Asset upon a promotion; without one the task is skipped, and so emits nothing."""
     if not decision["promoted"]:
         raise AirflowSkipException(f"No new champion ({decision['decision']}): nothing to announce.")
-    outlet_events[CHAMPION].extra = {"version": decision["version"]}
-    return str(decision["version"])
+    version = str(decision["champion"])
+    outlet_events[CHAMPION].extra = {"version": version}
+    return version
+
+
+@task(outlets=[CANDIDATE])
+def ask(decision: dict[str, Any], *, outlet_events: Any) -> str:
+    """Emit the candidate's Asset where one waits for a person; without one the task is skipped, and emits nothing."""
+    if not decision["waiting"]:
+        raise AirflowSkipException(f"No candidate waits for approval ({decision['decision']}).")
+    outlet_events[CANDIDATE].extra = {"version": decision["waiting"]}
+    return str(decision["waiting"])
 
 
 @task_group(group_id="retrain")

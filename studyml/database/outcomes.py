@@ -97,8 +97,9 @@ def append_outcomes(connection: Connection, changes: Frame, *, as_of: datetime, 
 def keep_predictions(connection: Connection, changes: Frame, *, as_of: datetime, after: int, horizon_days: int) -> None:
     """Copy the predictions that stood for the outcomes appended ``after`` an outcome_id.
 
-    The prediction of a session is that of the newest night before its outcome was *first* observed: a correction
-    keeps the prediction, so that no later model is judged with hindsight.
+    The predictions of a session, one per role, are those of the newest night before its outcome was *first* observed:
+    a correction keeps them, so that no later model is judged with hindsight. A role that this night did not have has
+    none, whatever an earlier night predicted: else a version that changed its role would count twice.
     """
     first = changes["revision"].astype(np.int64) == 1
     ids, dates = changes["session_id"][first], changes["session_date"].astype(np.int64)[first]
@@ -134,14 +135,16 @@ INSERT INTO studyml.outcome_predictions (session_id, revision, role, as_of, mode
 _COPY_FIRST = (
     _COPIED
     + """
-SELECT DISTINCT ON (o.session_id, p.role) o.session_id, o.revision, p.role, p.as_of, p.model_version, p.served,
-    o.session_date, o.observed_at, p.predicted_hours, p.lower_hours, p.upper_hours, p.lower_hours_90,
-    p.upper_hours_90, o.actual_hours
-FROM unnest({ids}::bigint[]) AS wanted (session_id)
-JOIN studyml.predictions p ON p.session_id = wanted.session_id
-JOIN studyml.outcomes o ON o.session_id = wanted.session_id AND o.revision = 1
-WHERE p.as_of < {as_of} AND p.as_of >= {oldest}
-ORDER BY o.session_id, p.role, p.as_of DESC
+SELECT o.session_id, o.revision, p.role, p.as_of, p.model_version, p.served, o.session_date, o.observed_at,
+    p.predicted_hours, p.lower_hours, p.upper_hours, p.lower_hours_90, p.upper_hours_90, o.actual_hours
+FROM (
+    SELECT each.*, rank() OVER (PARTITION BY each.session_id ORDER BY each.as_of DESC) AS nights_ago
+    FROM unnest({ids}::bigint[]) AS wanted (session_id)
+    JOIN studyml.predictions each ON each.session_id = wanted.session_id
+    WHERE each.as_of < {as_of} AND each.as_of >= {oldest}
+) AS p
+JOIN studyml.outcomes o ON o.session_id = p.session_id AND o.revision = 1
+WHERE p.nights_ago = 1
 """
 )
 

@@ -211,12 +211,13 @@ def _prepare(connection: Connection, run: ScoringRun) -> None:
                     " ADD CONSTRAINT of_this_night CHECK (as_of = {})"
                 ).format(table, sql.Literal(run.as_of))
             )
-        counts = sql.SQL("SELECT (SELECT count(*) FROM {} WHERE served), (SELECT count(reason) FROM {})")
-        cursor.execute(counts.format(table, refused_table(run.id)))
-        served, refused = cursor.fetchone() or (0, 0)
-        if served + refused != run.planned:
+        counts = "SELECT count(*) FILTER (WHERE served), count(*), (SELECT count(reason) FROM {}) FROM {}"
+        cursor.execute(sql.SQL(counts).format(refused_table(run.id), table))
+        served, rows, refused = cursor.fetchone() or (0, 0, 0)
+        if served + refused != run.planned or rows != served * len(run.versions):
+            of = "" if len(run.versions) == 1 else f" in {rows} rows of {len(run.versions)} versions"
             raise RegistryError(
-                f"scoring run {run.id} planned {run.planned} sessions but wrote {served} and refused {refused}:"
+                f"scoring run {run.id} planned {run.planned} sessions but wrote {served}{of} and refused {refused}:"
                 " start the scoring again from its plan."
             )
         cursor.execute("SELECT set_config('default_statistics_target', %s, true)", (str(_STATISTICS_TARGET),))

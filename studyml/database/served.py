@@ -15,9 +15,9 @@ Floats = NDArray[np.float64]
 
 
 def newest_predictions(connection: Connection, *, as_of: datetime, version: str, ids: Integers) -> Floats:
-    """Hours [n] that the newest complete night up to ``as_of`` served for these sessions; NaN where it did not.
+    """Hours [n] that ``version`` predicted for these sessions in the newest complete night up to ``as_of``.
 
-    Of one version: where another one served that night, there is none.
+    NaN where it did not. Also what was not served counts, since another version was tried on the student.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -31,7 +31,7 @@ def newest_predictions(connection: Connection, *, as_of: datetime, version: str,
         return hours
     query = sql.SQL(
         "SELECT place, predicted_hours FROM unnest({}::bigint[]) WITH ORDINALITY AS wanted (session_id, place)"
-        " JOIN studyml.predictions p USING (session_id) WHERE p.as_of = {} AND p.served AND p.model_version = {}"
+        " JOIN studyml.predictions p USING (session_id) WHERE p.as_of = {} AND p.model_version = {}"
     ).format(sql.Literal("{" + ",".join(map(str, ids.tolist())) + "}"), sql.Literal(row[0]), sql.Literal(version))
     found = copy_out(connection, query, {"place": ">i8", "predicted_hours": ">f8"})
     hours[found["place"].astype(np.int64) - 1] = found["predicted_hours"]

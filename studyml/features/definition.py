@@ -1,6 +1,6 @@
 """The guide's 15 features, two derived and two cyclical ones, assembled from sessions, students and topics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,13 +74,22 @@ def assemble(sessions: Frame, students: Frame, topics: Frame) -> Assembled:
     columns["breaks_taken"] = np.full(len(sessions), np.nan)
     vocabularies = {**students.vocabularies, **topics.vocabularies, **sessions.vocabularies}
     frame, impossible_rows = _mask_impossible(Frame(columns, vocabularies))
-    unseen = {
-        f"{name} is not a category that the model knows": frame[name] == UNSEEN
-        for name, levels in vocabularies.items()
-        if levels  # a model without any level of a category does not look at it
-    }
+    unseen = unseen_categories(frame, vocabularies)
     refusals = {"its student does not exist": ~has_student, "its topic does not exist": ~has_topic}
-    return Assembled(derive(frame), _present(refusals), _present(impossible_rows), _present(unseen))
+    return Assembled(derive(frame), _present(refusals), _present(impossible_rows), unseen)
+
+
+def unseen_categories(frame: Frame, vocabularies: Mapping[str, Sequence[str]]) -> dict[str, Mask]:
+    """The reasons and rows [n] of categories outside ``vocabularies``, whose levels the frame's hold too."""
+    found = {}
+    for name, levels in vocabularies.items():
+        if not levels:  # a model without any level of a category does not look at it
+            continue
+        others = [code for code, level in enumerate(frame.vocabularies[name]) if level not in levels]
+        codes = frame[name]
+        unseen = np.isin(codes, [UNSEEN, *others]) if others else codes == UNSEEN
+        found[f"{name} is not a category that the model knows"] = unseen
+    return _present(found)
 
 
 def _present(reasons: dict[str, Mask]) -> dict[str, Mask]:
@@ -138,6 +147,15 @@ def reading_vocabularies(categories: Mapping[str, Sequence[str]]) -> dict[str, t
     """The levels of every category to tell apart when rows are read for a model that knows ``categories``."""
     known = {name: tuple(categories.get(name, ())) for name in CATEGORIES}
     return known | {"time_of_day": tuple(dict.fromkeys([*known["time_of_day"], *HOURS]))}
+
+
+def joint_categories(models: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, tuple[str, ...]]:
+    """The categories that any of the models knows, to read rows once for all of them."""
+    found: dict[str, dict[str, None]] = {}
+    for categories in models:
+        for name, levels in categories.items():
+            found.setdefault(name, {}).update(dict.fromkeys(levels))
+    return {name: tuple(levels) for name, levels in found.items()}
 
 
 def derive(frame: Frame) -> Frame:

@@ -1,4 +1,4 @@
-"""The relative errors of what was served, per version and window, as ``degradation.weigh`` takes them."""
+"""The relative errors of each version's predictions, per window, as ``degradation.weigh`` takes them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,9 +11,9 @@ def relative_errors(
 ) -> dict[str, dict[int, tuple[int, float]]]:
     """(n, mean of |actual - predicted| / predicted) by version and by window of ``days`` up to ``as_of``.
 
-    ``caps`` holds the versions to look at and how much one outcome counts at most. Only what was served counts, each
-    session by its highest revision observed by ``as_of`` and dated in (as_of - days, as_of]. Versions and windows
-    without outcomes are left out.
+    ``caps`` holds the versions to look at and how much one outcome counts at most. Of champion and challenger each is
+    judged by all it predicted, also where the other one was served. A session counts by its highest revision observed
+    by ``as_of`` and dated in (as_of - days, as_of]. Versions and windows without outcomes are left out.
     """
     if not caps:
         return {}
@@ -46,7 +46,7 @@ WITH current AS MATERIALIZED (
     JOIN unnest(%(versions)s::text[], %(caps)s::float8[]) AS versions (version, cap)
         ON versions.version = o.model_version
     WHERE o.session_date > %(longest)s AND o.session_date <= %(as_of)s AND o.observed_at <= %(as_of)s
-      AND o.served AND o.actual_hours IS NOT NULL
+      AND o.actual_hours IS NOT NULL
       AND NOT EXISTS (SELECT FROM studyml.outcomes later WHERE later.session_id = o.session_id
           AND later.revision > o.revision AND later.observed_at <= %(as_of)s)
 )

@@ -10,7 +10,9 @@ from psycopg2.extensions import connection as Connection
 from studyml.errors import RegistryError, StudymlError
 
 #: Decisions that use up the labels they were made on: the same data is not tried again every night.
-CONSUMING = ("promoted", "fallback", "rejected")
+CONSUMING = ("promoted", "fallback", "rejected", "challenger", "awaiting_approval")
+#: Decisions that brought a version: it serves, is tried beside the champion, or waits for a person.
+BROUGHT = ("promoted", "fallback", "challenger", "awaiting_approval")
 #: Decisions that brought nothing and used up nothing: the same data would be tried again.
 FAILED = ("failed", "abandoned")
 
@@ -107,8 +109,9 @@ def newest_in_a_row(connection: Connection) -> list[RetrainingRun]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {_COLUMNS} FROM studyml.retraining_runs WHERE decision IN ('rejected', 'failed', 'abandoned')"
-            " AND id > coalesce((SELECT max(id) FROM studyml.retraining_runs"
-            " WHERE decision IN ('promoted', 'fallback')), 0) ORDER BY id DESC"
+            " AND id > coalesce((SELECT max(id) FROM studyml.retraining_runs WHERE decision = ANY(%s)), 0)"
+            " ORDER BY id DESC",
+            (list(BROUGHT),),
         )
         return [RetrainingRun(*row) for row in cursor.fetchall()]
 

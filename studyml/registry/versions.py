@@ -71,7 +71,7 @@ def reserve(
 
 def find(connection: Connection, version: str) -> Version:
     """The version; raises RegistryError where there is none."""
-    found = _query(connection, "WHERE version = %s", (version,))
+    found = select(connection, "WHERE version = %s", (version,))
     if not found:
         raise RegistryError(f"there is no version {version}: 'studyml versions list' shows those that exist.")
     return found[0]
@@ -79,26 +79,28 @@ def find(connection: Connection, version: str) -> Version:
 
 def list_versions(connection: Connection) -> list[Version]:
     """All versions, newest first."""
-    return _query(connection, "ORDER BY version DESC", ())
+    return select(connection, "ORDER BY version DESC", ())
 
 
 def champion(connection: Connection) -> Version | None:
     """The version that serves now."""
-    found = _query(connection, "WHERE status = 'champion'", ())
+    found = select(connection, "WHERE status = 'champion'", ())
     return found[0] if found else None
 
 
 def champion_at(connection: Connection, as_of: datetime) -> Version | None:
     """The version that was live at ``as_of`` by the log of deployments."""
-    found = _query(
+    found = select(
         connection,
-        "WHERE version = (SELECT to_version FROM studyml.deployments WHERE as_of <= %s ORDER BY id DESC LIMIT 1)",
+        "WHERE version = (SELECT to_version FROM studyml.deployments WHERE as_of <= %s"
+        " AND action IN ('promote', 'rollback') ORDER BY id DESC LIMIT 1)",
         (as_of,),
     )
     return found[0] if found else None
 
 
-def _query(connection: Connection, condition: str, parameters: tuple[Any, ...]) -> list[Version]:
+def select(connection: Connection, condition: str, parameters: tuple[Any, ...] | dict[str, Any]) -> list[Version]:
+    """The versions that an SQL ``condition`` (with its WHERE or ORDER BY) picks."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {_COLUMNS} FROM studyml.model_versions {condition}", parameters)
         return [Version(*row) for row in cursor.fetchall()]
@@ -166,10 +168,11 @@ def forget_artifacts(connection: Connection, versions: list[str]) -> None:
 
 
 def reject(connection: Connection, version: str) -> None:
-    """Mark a candidate rejected. The caller commits."""
+    """Mark a candidate, or one that waits for approval, rejected. The caller commits."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE studyml.model_versions SET status = 'rejected' WHERE version = %s AND status = 'candidate'",
+            "UPDATE studyml.model_versions SET status = 'rejected' WHERE version = %s"
+            " AND status IN ('candidate', 'awaiting_approval')",
             (version,),
         )
 

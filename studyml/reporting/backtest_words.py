@@ -8,6 +8,8 @@ DECISIONS = {
     "promoted": "promoted: it serves from this night on",
     "rejected": "rejected: the champion stays",
     "fallback": "no network passed: a naive predictor serves",
+    "challenger": "challenger: it is tried beside the champion",
+    "awaiting_approval": "awaiting approval: the champion stays until a person approves",
     "failed": "failed: the champion stays",
 }
 REASONS = {

@@ -46,8 +46,9 @@ def night_table(report: dict[str, Any]) -> Table:
     """One night for a person, from ``steps.report``."""
     kind = "replay" if report.get("replay") else "finished" if report.get("finished") else "not finished"
     table = _plain(f"Night {report.get('as_of')}", kind)
-    for name, value in [*_retraining(report), *_scoring(report), *_monitoring(report), *_incidents(report)]:
-        table.add_row(name, escape(value))
+    for part in (_retraining, _trial, _scoring, _monitoring, _incidents):
+        for name, value in part(report):
+            table.add_row(name, escape(value))
     return table
 
 
@@ -69,6 +70,11 @@ def _retraining(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("  beside", f"{_hours(metrics[key])} {words}") for key, words in _NAIVE.items() if metrics.get(key) is not None
     ]
     return lines
+
+
+def _trial(report: dict[str, Any]) -> list[tuple[str, str]]:
+    found = report.get("trial")
+    return [("challenger", f"{found['challenger']} {found['decision']}: {found['reason']}")] if found else []
 
 
 def _scoring(report: dict[str, Any]) -> list[tuple[str, str]]:

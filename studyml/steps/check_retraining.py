@@ -8,6 +8,7 @@ from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.quarantine import record_quarantined
 from studyml.monitoring.ledger import new_labels, training_labels
+from studyml.registry.approvals import waiting
 from studyml.registry.retraining import (
     abandon_undecided,
     breaker_open,
@@ -16,6 +17,7 @@ from studyml.registry.retraining import (
     open_run,
     undecided_run,
 )
+from studyml.registry.trials import challenger
 from studyml.registry.versions import champion, reject
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
@@ -38,8 +40,8 @@ def check_retraining(
 ) -> int | None:
     """Open a retraining run and return its id, or record why none is due and return None.
 
-    ``reason`` is a person's note. Due without a champion, with ``force``, with enough new labels, and once for a
-    degradation; never in a replay.
+    ``reason`` is a person's note. Due without a champion, with ``force``, once for a degradation, and with enough new
+    labels unless a version is on trial or waits for approval; never in a replay.
     """
     with own_database(settings) as connection, advisory_lock(connection, "check_retraining"):
         if (begun := undecided_run(connection, as_of=as_of, dag_run_id=dag_run_id)) is not None:
@@ -53,6 +55,8 @@ def check_retraining(
             count -= _refused(settings, connection, as_of, consumed, newest)
         incident = degraded_without_retraining(connection)
         cause, note = _due(connection, settings, as_of, count, incident, force)
+        if cause == "new_labels":
+            cause, note = _unless_under_way(connection, cause, note)
         if cause not in (None, "first") and not force:
             cause, note = _unless_stopped(connection, settings, as_of, cause, note)
         run_id = open_run(
@@ -86,6 +90,19 @@ def _due(
     if incident is not None:
         return "degraded", f"incident {incident.id}: {incident.title} ({counted})"
     return ("new_labels" if count >= needed else None), counted
+
+
+def _unless_under_way(connection: Connection, cause: str, note: str) -> tuple[str | None, str]:
+    """New labels alone do not bring another candidate while one is on trial or waits: no trial would ever end.
+
+    They are not used up, so the retraining is due as soon as that one is decided.
+    """
+    tried, waits = challenger(connection), waiting(connection)
+    if tried is not None:
+        return None, f"{note}; they wait until the trial of {tried.version} is decided"
+    if waits is not None:
+        return None, f"{note}; they wait until {waits.version} is approved or rejected"
+    return cause, note
 
 
 def _unless_stopped(

@@ -34,7 +34,7 @@ def evaluate_candidate(settings: Settings, *, retraining_run_id: int) -> bool:
     with own_database(settings) as connection, advisory_lock(connection, f"retraining {retraining_run_id}"):
         run = find_run(connection, retraining_run_id)
         if run.decision in CONSUMING:
-            return run.decision == "promoted"
+            return run.decision in ("promoted", "challenger", "awaiting_approval")
         if run.version is None:
             _logger.info("there is no network to judge")
             return False

@@ -139,10 +139,11 @@ def _retraining(settings: Settings, connection: Connection, known: Incident | No
         stopped = breaker_open(newest_in_a_row(connection), settings.retraining_failures)
         words = "no retraining is started, since the last ones failed: it takes enough new labels, or a person"
         return {"retraining": words} if stopped else {}
-    if run.decision == "rejected":
-        words = "its version was no better, and the next one is due with enough new labels"
-    else:
-        words = f"{run.version} serves since"
+    words = {
+        "rejected": "its version was no better, and the next one is due with enough new labels",
+        "challenger": f"{run.version} is tried beside the champion",
+        "awaiting_approval": f"{run.version} waits for a person's approval",
+    }.get(str(run.decision), f"{run.version} serves since")
     return {"retraining": f"a retraining in the night of {moment(run.as_of)}; {words}"}
 
 

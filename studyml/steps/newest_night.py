@@ -1,8 +1,9 @@
-"""Which night is the newest, and whether the present champion has scored it."""
+"""Which night is the newest, and whether the versions that serve now have scored it."""
 
 from datetime import datetime
 
 from studyml.database.predictions import newest_scored_night
+from studyml.registry.trials import challenger
 from studyml.registry.versions import champion
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
@@ -16,7 +17,8 @@ def newest_night(settings: Settings) -> datetime | None:
 
 
 def already_scored(settings: Settings, *, as_of: datetime) -> bool:
-    """Whether ``as_of`` is the newest scored night and the present champion scored it."""
+    """Whether ``as_of`` is the newest scored night, and the present champion and challenger scored it."""
     with own_database(settings) as connection:
-        found, present = newest_scored_night(connection), champion(connection)
-    return found is not None and present is not None and found == (as_of, (present.version,))
+        found = newest_scored_night(connection)
+        serving = [each.version for each in (champion(connection), challenger(connection)) if each is not None]
+    return found == (as_of, tuple(serving))

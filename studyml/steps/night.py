@@ -9,6 +9,7 @@ from typing import Any
 from studyml.errors import InputError, SourceError, StudymlError
 from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
+from studyml.steps.decide_challenger import decide_challenger
 from studyml.steps.evaluate_candidate import evaluate_candidate
 from studyml.steps.finish_night import finish_night
 from studyml.steps.monitor import monitor
@@ -39,6 +40,8 @@ def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progr
     with step("judge"):
         verdict = monitor(settings, as_of=as_of, now=now)[0]
     notified = notify(settings, as_of=as_of, now=now)
+    progress("deciding the trial of the challenger")
+    trial = decide_challenger(settings, as_of=as_of, now=now)
     failure: StudymlError | None = None
     retraining: dict[str, Any] | None = None
     try:
@@ -62,6 +65,7 @@ def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progr
         "observed": observed,
         "monitoring": verdict,
         "messages": {**later, "sent": notified["sent"] + later["sent"], "dead": notified["dead"] + later["dead"]},
+        "trial": trial,
         "retraining": retraining,
         "scoring": scoring,
     }

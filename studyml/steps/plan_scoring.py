@@ -1,4 +1,4 @@
-"""Plan a night's scoring: which version serves, which sessions are planned, in which ranges they are scored."""
+"""Plan a night's scoring: which versions serve, which sessions are planned, in which ranges they are scored."""
 
 import logging
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from studyml.database.predictions import open_scoring_run, record_planned
 from studyml.database.source import read_sessions
 from studyml.errors import RegistryError
 from studyml.monitoring.ledger import sessions_with_outcome
+from studyml.registry.trials import challenger, challenger_at
 from studyml.registry.versions import Version, champion, champion_at
 from studyml.settings import Settings
 from studyml.steps.opening import own_database, read_source
@@ -30,7 +31,7 @@ def plan_scoring(
     No range where nothing is planned. Raises RegistryError where no version serves at ``as_of``.
     """
     with own_database(settings) as connection:
-        version = serving_version(connection, as_of)
+        versions = [each.version for each in serving_versions(connection, as_of)]
         window = scoring_window(settings, as_of)
         found = read_source(
             settings,
@@ -43,11 +44,12 @@ def plan_scoring(
         ids = found["id"].astype(np.int64)
         ids = ids[~np.isin(ids, done)]
         run_id = open_scoring_run(
-            connection, as_of=as_of, versions=[version.version], planned=len(ids), now=now, dag_run_id=dag_run_id
+            connection, as_of=as_of, versions=versions, planned=len(ids), now=now, dag_run_id=dag_run_id
         )
         record_planned(connection, run_id, ids)
         connection.commit()
-    _logger.info("%d planned sessions, %s serves", len(ids), version.version)
+    beside = f", {versions[1]} is tried beside it" if len(versions) > 1 else ""
+    _logger.info("%d planned sessions, %s serves%s", len(ids), versions[0], beside)
     return {"scoring_run_id": run_id, "ranges": _ranges(ids, settings.scoring_range_sessions)}
 
 
@@ -60,6 +62,16 @@ def serving_version(connection: Connection, as_of: datetime) -> Version:
     if found is None:
         raise RegistryError(f"no version served at {as_of:%Y-%m-%d %H:%M} UTC: {cure}.")
     return found
+
+
+def serving_versions(connection: Connection, as_of: datetime) -> list[Version]:
+    """The champion, then the challenger if one is on trial; in a replay those of its time.
+
+    Raises RegistryError where there is no champion.
+    """
+    serving = serving_version(connection, as_of)
+    tried = challenger_at(connection, as_of) if is_replay(connection, as_of) else challenger(connection)
+    return [serving] if tried is None or tried.version == serving.version else [serving, tried]
 
 
 def scoring_window(settings: Settings, as_of: datetime) -> tuple[datetime, datetime]:

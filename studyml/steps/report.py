@@ -10,6 +10,7 @@ from studyml.database.quarantine import count_quarantined
 from studyml.errors import RegistryError
 from studyml.monitoring.verdicts import stored_verdict
 from studyml.registry.retraining import latest_run
+from studyml.registry.trials import trial_night
 from studyml.registry.versions import Version, champion_at, find
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
@@ -37,6 +38,7 @@ def report(settings: Settings, *, as_of: datetime | None = None) -> dict[str, An
             **night,
             "as_of": moment.isoformat(),
             "retraining": _retraining(connection, moment),
+            "trial": _trial(connection, moment),
             "scoring": _scoring(connection, moment),
             "monitoring": stored_verdict(connection, moment),
             "champion": None if version is None else _champion(version),
@@ -82,6 +84,11 @@ def _retraining(connection: Connection, as_of: datetime) -> dict[str, Any] | Non
         "version": run.version,
         "metrics": {name: metrics.get(name) for name in _METRICS},
     }
+
+
+def _trial(connection: Connection, as_of: datetime) -> dict[str, Any] | None:
+    found = trial_night(connection, as_of)
+    return None if found is None else asdict(found)
 
 
 def _scoring(connection: Connection, as_of: datetime) -> dict[str, Any] | None:

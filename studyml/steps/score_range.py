@@ -2,19 +2,28 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studyml.database.binary import encode, encode_text, encode_text_array
-from studyml.database.connection import advisory_lock
+from studyml.database.connection import Connection, advisory_lock
 from studyml.database.predictions import ScoringRun, planned_ids, scoring_run, write_range
 from studyml.database.source import read_sessions, read_students, read_topics
-from studyml.errors import RegistryError
-from studyml.features.definition import Assembled, assemble, reading_vocabularies
+from studyml.errors import ArtifactError, RegistryError
+from studyml.features.definition import (
+    Assembled,
+    assemble,
+    joint_categories,
+    reading_vocabularies,
+    unseen_categories,
+)
 from studyml.frame import Frame, to_microseconds
 from studyml.registry.versions import find
+from studyml.scoring.challenger_share import served_by_challenger
 from studyml.scoring.predictor import Predictions
 from studyml.settings import Settings
 from studyml.steps.opening import own_database, read_source
@@ -23,7 +32,7 @@ from studyml.steps.read_history import with_history_at
 from studyml.steps.serving import ServedModel, open_version
 
 _logger = logging.getLogger("studyml")
-CHAMPION = "champion"
+CHAMPION, CHALLENGER = "champion", "challenger"
 GONE = "it was deleted or moved to another date while the night was scored"
 _BLOCK_ROWS = 16_384
 
@@ -31,9 +40,10 @@ Mask = NDArray[np.bool_]
 
 
 def score_range(settings: Settings, *, scoring_run_id: int, first_id: int, last_id: int) -> dict[str, int]:
-    """Score the planned sessions with ids from ``first_id`` to ``last_id``; return rows written and refused.
+    """Score the planned sessions with ids from ``first_id`` to ``last_id``; return how many were scored and refused.
 
-    Raises ArtifactError where the version is damaged, RegistryError where the run is already published.
+    With a challenger on trial each session has a row of both versions, made of the same data read once, and one of the
+    two is served. Raises ArtifactError where a version is damaged, RegistryError where the run is already published.
     """
     # A worker that was given up for lost may still write beside the one that took over.
     lock = f"score_range {scoring_run_id} {first_id}"
@@ -41,29 +51,65 @@ def score_range(settings: Settings, *, scoring_run_id: int, first_id: int, last_
         run = scoring_run(connection, scoring_run_id)
         if run.status != "running":
             raise RegistryError(f"scoring run {run.id} is already {run.status}: start the scoring again from its plan.")
-        model = open_version(settings, find(connection, run.versions[0]))
-        sessions, students, topics = _read(settings, run.as_of, model, (first_id, last_id))
+        models = _open(settings, connection, run)
+        sessions, students, topics = _read(settings, run.as_of, models, (first_id, last_id))
         planned = planned_ids(connection, run.id, (first_id, last_id))
         assembled = assemble(sessions.take(np.isin(sessions["id"], planned)), students, topics)
         scored = with_history_at(
             connection,
             assembled.frame.take(~assembled.refused),
             as_of=run.as_of,
-            features={each.feature for each in model.encoder.inputs},
+            features={each.feature for model in models for each in model.encoder.inputs},
         )
-        warnings = {**assembled.impossible, **assembled.unseen}
-        kept_warnings = {reason: rows[~assembled.refused] for reason, rows in warnings.items()}
-        blocks = _blocks(run, model, scored, kept_warnings)
+        impossible = {reason: rows[~assembled.refused] for reason, rows in assembled.impossible.items()}
+        blocks = chain.from_iterable(
+            _blocks(run, role, scored, impossible) for role in _roles(models, scored, settings.challenger_share)
+        )
         refused = _refused(assembled) | dict.fromkeys(planned[~np.isin(planned, sessions["id"])].tolist(), GONE)
-        written = write_range(connection, run.id, (first_id, last_id), blocks, refused)
+        write_range(connection, run.id, (first_id, last_id), blocks, refused)
+    warned = _warnings(models[0], scored, impossible)
     _logger.info(
-        "%d sessions scored, %d refused, %d with input warnings", written, len(refused), _any(kept_warnings, written)
+        "%d sessions scored, %d refused, %d with input warnings", len(scored), len(refused), _any(warned, len(scored))
     )
-    return {"written": written, "refused": len(refused)}
+    return {"written": len(scored), "refused": len(refused)}
 
 
-def _read(settings: Settings, as_of: datetime, model: ServedModel, ids: tuple[int, int]) -> tuple[Frame, Frame, Frame]:
-    vocabularies = reading_vocabularies(model.encoder.categories)
+@dataclass(frozen=True)
+class _Role:
+    """A version, what it is in this night, and the rows [n] for which it is served."""
+
+    name: str
+    model: ServedModel
+    served: Mask
+
+
+def _open(settings: Settings, connection: Connection, run: ScoringRun) -> list[ServedModel]:
+    """The run's versions, champion first. A damaged challenger stops the night: no other model serves its students."""
+    champion, *tried = [find(connection, version) for version in run.versions]
+    models = [open_version(settings, champion)]
+    for version in tried:
+        try:
+            models.append(open_version(settings, version))
+        except ArtifactError as error:
+            raise ArtifactError(
+                f"{error} It is a challenger: 'studyml versions retire {version.version} --reason damaged' ends its"
+                " trial, then start the scoring again."
+            ) from None
+    return models
+
+
+def _roles(models: list[ServedModel], scored: Frame, share: float) -> list[_Role]:
+    champion, *tried = models
+    if not tried:
+        return [_Role(CHAMPION, champion, np.ones(len(scored), bool))]
+    chosen = served_by_challenger(scored["student_id"].astype(np.int64), tried[0].version, share)
+    return [_Role(CHAMPION, champion, ~chosen), _Role(CHALLENGER, tried[0], chosen)]
+
+
+def _read(
+    settings: Settings, as_of: datetime, models: list[ServedModel], ids: tuple[int, int]
+) -> tuple[Frame, Frame, Frame]:
+    vocabularies = reading_vocabularies(joint_categories(model.encoder.categories for model in models))
     after, through = scoring_window(settings, as_of)
     schema = settings.source_schema
     return read_source(
@@ -74,6 +120,10 @@ def _read(settings: Settings, as_of: datetime, model: ServedModel, ids: tuple[in
             read_topics(source, schema, vocabularies),
         ),
     )
+
+
+def _warnings(model: ServedModel, scored: Frame, impossible: Mapping[str, Mask]) -> dict[str, Mask]:
+    return {**impossible, **unseen_categories(scored, reading_vocabularies(model.encoder.categories))}
 
 
 def _refused(assembled: Assembled) -> dict[int, str]:
@@ -90,14 +140,15 @@ def _any(warnings: Mapping[str, Mask], rows: int) -> int:
     return int(np.logical_or.reduce([np.zeros(rows, bool), *warnings.values()]).sum())
 
 
-def _blocks(run: ScoringRun, model: ServedModel, scored: Frame, warnings: Mapping[str, Mask]) -> Iterator[bytes]:
-    """Binary COPY rows, in groups that share their warnings, so that each group's rows have one width.
+def _blocks(run: ScoringRun, role: _Role, scored: Frame, impossible: Mapping[str, Mask]) -> Iterator[bytes]:
+    """Binary COPY rows of one version, in groups that share their warnings, so that each group's rows have one width.
 
     Each block is predicted when it is asked for, while the server stores the one before.
     """
     rows = len(scored)
     if rows == 0:
         return
+    warnings = _warnings(role.model, scored, impossible)
     groups = [np.arange(rows)]
     if warnings:
         kinds = np.unique(np.column_stack(list(warnings.values())), axis=0, return_inverse=True)[1].ravel()
@@ -105,11 +156,14 @@ def _blocks(run: ScoringRun, model: ServedModel, scored: Frame, warnings: Mappin
     for members in groups:
         texts = [reason for reason, mask in warnings.items() if mask[members[0]]]
         for at in range(0, len(members), _BLOCK_ROWS):
-            block = scored.take(members[at : at + _BLOCK_ROWS])
-            yield _encode(run, model.version, block, model.predict(block), texts)
+            chosen = members[at : at + _BLOCK_ROWS]
+            block = scored.take(chosen)
+            yield _encode(run, role, block, role.served[chosen], role.model.predict(block), texts)
 
 
-def _encode(run: ScoringRun, version: str, block: Frame, predictions: Predictions, warnings: list[str]) -> bytes:
+def _encode(
+    run: ScoringRun, role: _Role, block: Frame, served: Mask, predictions: Predictions, warnings: list[str]
+) -> bytes:
     as_of = to_microseconds(run.as_of).to_bytes(8, "big", signed=True)
     return encode(
         {
@@ -118,9 +172,9 @@ def _encode(run: ScoringRun, version: str, block: Frame, predictions: Prediction
             "student_id": block["student_id"],
             "topic_id": block["topic_id"],
             "session_date": block["session_date"],
-            "role": encode_text(CHAMPION),
-            "model_version": encode_text(version),
-            "served": b"\x01",
+            "role": encode_text(role.name),
+            "model_version": encode_text(role.model.version),
+            "served": served,
             "predicted_hours": predictions.hours,
             "lower_hours": predictions.lower,
             "upper_hours": predictions.upper,

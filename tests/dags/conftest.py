@@ -33,7 +33,7 @@ def metadata_database() -> None:
 
 @pytest.fixture(scope="session")
 def dag_bag() -> "DagBag":
-    """The six DAGs, as the dag-processor reads them."""
+    """The seven DAGs, as the dag-processor reads them."""
     from airflow.dag_processing.dagbag import DagBag
 
     return DagBag(str(DAGS))

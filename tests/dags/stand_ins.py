@@ -6,16 +6,34 @@ from typing import Any
 
 AS_OF = datetime(2026, 3, 1, 1, tzinfo=UTC)
 
+VERSION = "v_20260301_010000"
+
+
+def decided(decision: str) -> dict[str, Any]:
+    """What publishing returns, by its decision."""
+    promoted, waits = decision == "promoted", decision == "awaiting_approval"
+    champion = VERSION if promoted else "v_20260201_010000"
+    waiting = VERSION if waits else None
+    return {
+        **{"decision": decision, "version": VERSION, "promoted": promoted},
+        **{"champion": champion, "waiting": waiting},
+    }
+
+
 # Every step that a DAG calls: module, function, and what its stand-in returns in a night in which all goes well.
 STEPS: list[tuple[str, str, Any]] = [
     ("start_night", "start_night", False),
     ("observe", "observe", {"new": 60}),
     ("monitor", "monitor", [{"scope": "served", "verdict": "ok"}]),
     ("notify", "notify", {"sent": 0}),
+    ("decide_challenger", "decide_challenger", {"decision": None, "version": None, "promoted": False}),
     ("check_retraining", "check_retraining", 7),
     ("train_candidate", "train_candidate", "v_20260301_010000"),
     ("evaluate_candidate", "evaluate_candidate", True),
-    ("publish_version", "publish_version", {"decision": "promoted", "version": "v_20260301_010000", "promoted": True}),
+    ("publish_version", "publish_version", decided("promoted")),
+    ("approve_version", "waiting_candidate", {"version": VERSION, "subject": "Shall it serve?", "body": "It passed."}),
+    ("approve_version", "approve_version", {"version": VERSION, "decision": "promoted", "promoted": True}),
+    ("approve_version", "reject_version", True),
     ("plan_scoring", "plan_scoring", {"scoring_run_id": 3, "ranges": [[1, 50], [51, 99]]}),
     ("score_range", "score_range", {"written": 49, "refused": 1}),
     ("publish_predictions", "publish_predictions", {"written": 98}),

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from studyml.errors import TrainingError
 from studyml.steps.report_failure import DELIVERY_DAG
-from tests.dags.stand_ins import AS_OF, Lived
+from tests.dags.stand_ins import AS_OF, VERSION, Lived, decided
 
 # Airflow's libraries warn about each other; what Airflow deprecates in our files is found by ruff's AIR rules.
 pytestmark = [
@@ -28,6 +28,7 @@ FAILURES = {
     "observe": (True, False),
     "monitor": (True, False),
     "notify": (True, False),
+    "decide_challenger": (True, True),
     "check_retraining": (True, True),
     "train_candidate": (True, True),
     "evaluate_candidate": (True, True),
@@ -51,7 +52,9 @@ def champion_events(run_id: str) -> list[dict[str, Any]]:
 def test_a_night_with_a_promotion(live: Live, steps: dict[str, Mock]) -> None:
     lived = live("studyml_nightly")
     assert lived.state == "success"
-    assert {state for states in lived.tasks.values() for state in states} == {"success"}
+    skipped = {task_id for task_id, states in lived.tasks.items() if states == ["skipped"]}
+    assert skipped == {"announce_challenger", "ask"}
+    assert {state for states in lived.tasks.values() for state in states} == {"success", "skipped"}
     assert champion_events(lived.run_id) == [{"version": "v_20260301_010000"}]
     assert steps["start_night"].call_args.kwargs["dag_run_id"] == lived.run_id
     assert {step.call_args.kwargs["as_of"] for step in (steps["observe"], steps["plan_scoring"])} == {AS_OF}
@@ -92,19 +95,101 @@ def test_a_retraining_that_is_not_due_is_skipped_and_the_night_is_a_success(live
     lived = live("studyml_nightly")
     assert lived.state == "success"
     skipped = {task_id for task_id, states in lived.tasks.items() if states == ["skipped"]}
-    assert skipped == {"retrain.train", "retrain.evaluate", "retrain.publish", "announce"}
+    assert skipped == {
+        *("retrain.train", "retrain.evaluate", "retrain.publish", "announce", "announce_challenger", "ask")
+    }
     assert lived.tasks["finish"] == ["success"]
     assert steps["score_range"].call_count == 2
 
 
 def test_a_rejected_candidate_is_no_failure_and_announces_nothing(live: Live, steps: dict[str, Mock]) -> None:
     steps["evaluate_candidate"].return_value = False
-    steps["publish_version"].return_value = {"decision": "rejected", "version": "v_1", "promoted": False}
+    steps["publish_version"].return_value = decided("rejected")
     lived = live("studyml_nightly")
     assert lived.state == "success"
     assert lived.tasks["retrain.publish"] == ["success"]
     assert lived.tasks["announce"] == ["skipped"]
     assert champion_events(lived.run_id) == []
+
+
+def test_a_challenger_that_is_promoted_is_announced_after_its_predictions_are_out(
+    live: Live, steps: dict[str, Mock]
+) -> None:
+    steps["decide_challenger"].return_value = {"decision": "promoted", "version": VERSION, "promoted": True}
+    steps["check_retraining"].return_value = None
+    lived = live("studyml_nightly")
+    assert lived.state == "success"
+    assert lived.tasks["announce_challenger"] == ["success"]
+    assert champion_events(lived.run_id) == [{"version": VERSION}]
+
+
+@pytest.mark.parametrize("dag_id", ["studyml_nightly", "studyml_retrain"])
+def test_a_candidate_that_waits_is_asked_about_and_is_no_champion(
+    dag_id: str, live: Live, steps: dict[str, Mock]
+) -> None:
+    steps["publish_version"].return_value = decided("awaiting_approval")
+    lived = live(dag_id)
+    assert lived.state == "success"
+    assert (lived.tasks["announce"], lived.tasks["ask"]) == (["skipped"], ["success"])
+    assert champion_events(lived.run_id) == [{"version": VERSION}]  # the candidate's event: its task has one outlet
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, option: str, user: dict[str, str] | None) -> None:
+    """A person's answer, as the operator gets it; the wait before it needs a running scheduler."""
+    event = {
+        "chosen_options": [option],
+        "params_input": {},
+        "responded_at": AS_OF,
+        "responded_by_user": user,
+    }
+    monkeypatch.setattr(
+        "studyml_airflow.approval.CandidateApproval.execute",
+        lambda operator, context: operator.execute_complete(context, event),
+    )
+
+
+def test_an_approved_candidate_is_promoted_in_the_name_of_who_approved(
+    live: Live, steps: dict[str, Mock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(monkeypatch, "Approve", {"id": "7", "name": "ada"})
+    lived = live("studyml_approve")
+    assert lived.state == "success"
+    assert steps["approve_version"].call_args.args[1] == VERSION
+    assert steps["approve_version"].call_args.kwargs["actor"] == "ada"
+    steps["reject_version"].assert_not_called()
+    assert champion_events(lived.run_id) == [{"version": VERSION}]
+
+
+@pytest.mark.parametrize(
+    ("user", "actor"), [({"id": "7", "name": "ada"}, "ada"), (None, "nobody, within the deadline")]
+)
+def test_a_rejected_candidate_and_one_that_nobody_answered_for_leave_the_champion(
+    user: dict[str, str] | None, actor: str, live: Live, steps: dict[str, Mock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(monkeypatch, "Reject", user)
+    lived = live("studyml_approve")
+    assert lived.state == "success"
+    assert (lived.tasks["promote"], lived.tasks["keep_champion"]) == (["skipped"], ["success"])
+    steps["approve_version"].assert_not_called()
+    assert steps["reject_version"].call_args.kwargs["actor"] == actor
+    assert champion_events(lived.run_id) == []
+
+
+def test_a_candidate_that_does_not_pass_again_is_not_announced(
+    live: Live, steps: dict[str, Mock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(monkeypatch, "Approve", {"id": "7", "name": "ada"})
+    steps["approve_version"].return_value = {"version": VERSION, "promoted": False, "reasons": ["it is worse"]}
+    lived = live("studyml_approve")
+    assert lived.state == "success"
+    assert champion_events(lived.run_id) == []
+
+
+def test_without_a_candidate_that_waits_nobody_is_asked(live: Live, steps: dict[str, Mock]) -> None:
+    steps["waiting_candidate"].return_value = None
+    lived = live("studyml_approve")
+    assert lived.state == "success"
+    assert {lived.tasks[task_id][0] for task_id in ("approve", "promote", "keep_champion")} == {"skipped"}
 
 
 def test_a_night_with_nothing_planned_is_published_empty(live: Live, steps: dict[str, Mock]) -> None:

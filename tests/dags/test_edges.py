@@ -24,7 +24,13 @@ def all_upstream(dag_bag: DagBag, dag_id: str, task_id: str) -> set[str]:
 
 def test_a_night_is_judged_before_it_retrains(dag_bag: DagBag) -> None:
     assert upstream(dag_bag, "studyml_nightly", "judge") == {"observe"}
-    assert upstream(dag_bag, "studyml_nightly", "retrain.check") == {"judge"}
+    assert upstream(dag_bag, "studyml_nightly", "retrain.check") == {"judge", "decide_challenger"}
+
+
+def test_a_trial_is_decided_after_the_outcomes_and_before_a_retraining_and_the_predictions(dag_bag: DagBag) -> None:
+    assert upstream(dag_bag, "studyml_nightly", "decide_challenger") == {"observe"}
+    for later in ("retrain.check", "score.plan"):
+        assert "decide_challenger" in upstream(dag_bag, "studyml_nightly", later)
 
 
 def test_retraining_by_hand_observes_first(dag_bag: DagBag) -> None:
@@ -41,7 +47,7 @@ def test_a_candidate_is_evaluated_before_it_is_published(dag_bag: DagBag) -> Non
 
 
 def test_predictions_wait_for_the_retraining_whatever_comes_of_it(dag_bag: DagBag) -> None:
-    assert {"judge", "retrain.publish"} == upstream(dag_bag, "studyml_nightly", "score.plan")
+    assert {"judge", "decide_challenger", "retrain.publish"} == upstream(dag_bag, "studyml_nightly", "score.plan")
     assert dag_bag.dags["studyml_nightly"].get_task("score.plan").trigger_rule == TriggerRule.ALL_DONE
 
 
@@ -62,23 +68,52 @@ def test_a_night_is_finished_only_when_it_was_judged_told_and_predicted(dag_bag:
 
 def test_the_new_champion_is_announced_after_its_predictions_are_out(dag_bag: DagBag) -> None:
     assert upstream(dag_bag, "studyml_nightly", "announce") == {"retrain.publish", "score.publish"}
+    assert upstream(dag_bag, "studyml_nightly", "announce_challenger") == {"decide_challenger", "score.publish"}
 
 
 def test_every_task_leads_to_a_leaf_that_fails_with_it(dag_bag: DagBag) -> None:
-    """A run's state is that of its leaves: finish and announce must follow from everything."""
+    """A run's state is that of its leaves: the leaves must follow from everything."""
     dag = dag_bag.dags["studyml_nightly"]
     leaves = {task.task_id for task in dag.leaves}
-    assert leaves == {"finish", "announce"}
+    assert leaves == {"finish", "announce", "announce_challenger", "ask"}
     assert all(dag.get_task(leaf).trigger_rule == TriggerRule.ALL_SUCCESS for leaf in leaves)
     covered = set().union(*(all_upstream(dag_bag, "studyml_nightly", leaf) for leaf in leaves)) | leaves
     assert covered == set(dag.task_ids)
 
 
-def test_only_announce_emits_the_champion(dag_bag: DagBag) -> None:
-    emitting = {(dag_id, task.task_id) for dag_id, dag in dag_bag.dags.items() for task in dag.tasks if task.outlets}
-    assert emitting == {("studyml_nightly", "announce"), ("studyml_retrain", "announce")}
+def emitting(dag_bag: DagBag, asset: str) -> set[tuple[str, str]]:
+    return {
+        (dag_id, task.task_id)
+        for dag_id, dag in dag_bag.dags.items()
+        for task in dag.tasks
+        if asset in [outlet.name for outlet in task.outlets]
+    }
+
+
+def test_only_a_promotion_emits_the_champion(dag_bag: DagBag) -> None:
+    assert emitting(dag_bag, "studyml_champion") == {
+        ("studyml_nightly", "announce"),
+        ("studyml_nightly", "announce_challenger"),
+        ("studyml_retrain", "announce"),
+        ("studyml_approve", "promote"),
+    }
     schedule: Any = dag_bag.dags["studyml_score"].schedule
     assert [asset.name for asset in schedule] == ["studyml_champion"]
+
+
+def test_a_candidate_that_waits_starts_the_question(dag_bag: DagBag) -> None:
+    assert emitting(dag_bag, "studyml_candidate") == {("studyml_nightly", "ask"), ("studyml_retrain", "ask")}
+    schedule: Any = dag_bag.dags["studyml_approve"].schedule
+    assert [asset.name for asset in schedule] == ["studyml_candidate"]
+
+
+def test_the_question_has_a_deadline_and_keeps_the_champion_by_default(dag_bag: DagBag) -> None:
+    approve: Any = dag_bag.dags["studyml_approve"].get_task("approve")
+    assert approve.defaults == ["Reject"]
+    assert approve.response_timeout is not None
+    assert upstream(dag_bag, "studyml_approve", "promote") == {"present", "approve"}
+    # Directly below ``approve`` it would be skipped when the answer is no.
+    assert upstream(dag_bag, "studyml_approve", "keep_champion") == {"present", "promote"}
 
 
 def test_clearing_a_later_task_opens_the_night_again(dag_bag: DagBag) -> None:

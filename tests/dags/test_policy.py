@@ -26,7 +26,8 @@ pytestmark = [
 ]
 
 IDS = [
-    *("studyml_alerts", "studyml_maintenance", "studyml_nightly", "studyml_retrain", "studyml_score", "studyml_tune"),
+    *("studyml_alerts", "studyml_approve", "studyml_maintenance", "studyml_nightly", "studyml_retrain"),
+    *("studyml_score", "studyml_tune"),
 ]
 FILES = sorted(DAGS.glob("*.py")) + sorted(PLUGINS.rglob("*.py"))
 
@@ -36,7 +37,7 @@ def dag(request: pytest.FixtureRequest, dag_bag: DagBag) -> DAG:
     return dag_bag.dags[request.param]
 
 
-def test_exactly_the_six_dags_are_there_and_none_fails_to_import(dag_bag: DagBag) -> None:
+def test_exactly_the_seven_dags_are_there_and_none_fails_to_import(dag_bag: DagBag) -> None:
     assert dag_bag.import_errors == {}
     assert sorted(dag_bag.dags) == IDS
 

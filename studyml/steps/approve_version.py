@@ -1,0 +1,136 @@
+"""A person's word on the candidate that waits: approve it, reject it, or say nothing until the deadline."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from studyml.database.connection import Connection, advisory_lock
+from studyml.errors import RegistryError
+from studyml.registry.approvals import waiting, waiting_since
+from studyml.registry.bundle import publish
+from studyml.registry.versions import Version, champion, commit_artifact, find, promote, reject
+from studyml.settings import Settings
+from studyml.steps.evaluate_candidate import judge_candidate
+from studyml.steps.evaluation_report import PAGE
+from studyml.steps.opening import own_database
+from studyml.steps.serving import open_version
+
+_logger = logging.getLogger("studyml")
+
+
+def waiting_candidate(settings: Settings, version: str | None = None) -> dict[str, str] | None:
+    """``version``, ``subject`` and ``body`` (Markdown) of the candidate that waits; None where none does.
+
+    With ``version``: None also where another one waits.
+    """
+    with own_database(settings) as connection:
+        found, present = waiting(connection), champion(connection)
+    if found is None or version not in (None, found.version):
+        return None
+    subject = f"Shall {found.version} serve in place of {present.version if present else 'none'}?"
+    return {"version": found.version, "subject": subject, "body": _text(settings, found, present)}
+
+
+def approve_version(settings: Settings, version: str, *, now: datetime, actor: str, reason: str) -> dict[str, Any]:
+    """Promote the waiting ``version``; return its ``decision``, ``promoted`` or ``rejected``, and the reasons.
+
+    Where the champion changed since it was judged, it is judged again, and rejected if it does not pass. Approved
+    twice, it stays what it is. Raises RegistryError where it does not wait, ArtifactError where it is damaged.
+    """
+    with own_database(settings) as connection, advisory_lock(connection, "registry"):
+        found, present = find(connection, version), champion(connection)
+        if found.status == "champion":
+            return {"version": version, "decision": "promoted", "promoted": True, "reasons": []}
+        _require_waiting(found)
+        replacing = None if present is None else present.version
+        failed: list[str] = []
+        if found.metrics.get("champion_version") != replacing:
+            failed = _judge_again(settings, connection, found, present)
+        if failed:
+            reject(connection, version)
+            connection.commit()
+            _logger.warning("%s rejected in spite of the approval: %s", version, "; ".join(failed))
+            return {"version": version, "decision": "rejected", "promoted": False, "reasons": failed}
+        open_version(settings, find(connection, version))
+        promote(
+            connection,
+            version,
+            replacing=replacing,
+            as_of=now,
+            now=now,
+            actor=actor,
+            reason=reason,
+            statuses=("awaiting_approval",),
+        )
+        connection.commit()
+    return {"version": version, "decision": "promoted", "promoted": True, "reasons": [reason]}
+
+
+def reject_version(settings: Settings, version: str, *, actor: str, reason: str) -> bool:
+    """Reject the waiting ``version``, the champion stays; False where it is decided already."""
+    with own_database(settings) as connection, advisory_lock(connection, "registry"):
+        if find(connection, version).status != "awaiting_approval":
+            return False
+        _reject(connection, version, actor, reason)
+        connection.commit()
+    return True
+
+
+def expire_waiting(settings: Settings, connection: Connection, *, now: datetime) -> str | None:
+    """Reject the candidate that has waited beyond its deadline; return it. The caller commits."""
+    found = waiting(connection)
+    since = None if found is None else waiting_since(connection, found.version)
+    if found is None or since is None or now - since < timedelta(hours=settings.approval_hours):
+        return None
+    _reject(connection, found.version, "studyml", f"nobody approved it within {settings.approval_hours:g} hours")
+    return found.version
+
+
+def _reject(connection: Connection, version: str, actor: str, reason: str) -> None:
+    reject(connection, version)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE studyml.retraining_runs SET reasons = reasons || %s WHERE version = %s",
+            ([f"rejected by {actor}: {reason}"], version),
+        )
+    _logger.info("%s rejected by %s: %s; the champion stays", version, actor, reason)
+
+
+def _require_waiting(found: Version) -> None:
+    if found.status != "awaiting_approval":
+        raise RegistryError(
+            f"{found.version} does not wait for approval, its status is {found.status}: see 'studyml versions list'."
+        )
+
+
+def _judge_again(settings: Settings, connection: Connection, found: Version, present: Version | None) -> list[str]:
+    if (settings.artifact_root / found.version).is_dir():
+        open_version(settings, found)  # what is damaged is not sealed anew
+    results = judge_candidate(settings, connection, found, present)
+    folder, manifest_sha256 = publish(settings.artifact_root, found.version)
+    commit_artifact(connection, found.version, manifest_sha256=manifest_sha256, artifact_uri=folder.resolve().as_uri())
+    return [each.reason for each in results if not each.passed]
+
+
+def _text(settings: Settings, found: Version, present: Version | None) -> str:
+    """The evaluation for the person who decides, in Markdown."""
+    gates = [f"- {'passed' if gate['passed'] else 'FAILED'}: {gate['reason']}" for gate in found.gates]
+    champion_mae = found.metrics.get("champion_mae")
+    beside = "" if champion_mae is None else f"; the champion has {champion_mae:.3f} h on the same sessions"
+    lines = [
+        f"**{found.version}** ({found.architecture}, recipe {found.recipe}) passed the gates and waits.",
+        f"The champion is **{present.version}**." if present else "There is no champion.",
+        "",
+        f"MAE {_hours(found.metrics.get('mae'))}, RMSE {_hours(found.metrics.get('rmse'))} on {found.holdout_rows}"
+        f" held-out sessions, trained on {found.training_rows}{beside}.",
+        "",
+        *gates,
+        "",
+        f"Report: `{settings.artifact_root / found.version / PAGE}` (`studyml versions report {found.version}`).",
+        f"Without an answer within {settings.approval_hours:g} hours it is rejected and the champion stays.",
+    ]
+    return "\n".join(lines)
+
+
+def _hours(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f} h"
