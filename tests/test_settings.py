@@ -130,7 +130,11 @@ def test_no_secret_is_ever_shown(field: str) -> None:
         ("SOURCE_TIMEZONE", "Middle/Earth"),
         ("SOURCE_TIMEZONE", "Europe"),
         ("SOURCE_TIMEZONE", "../../etc/passwd"),
-        ("ARTIFACT_ROOT", "s3://bucket/prefix"),
+        ("ARTIFACT_ROOT", "gs://bucket/prefix"),
+        ("ARTIFACT_ROOT", "s3://"),
+        ("ARTIFACT_ROOT", "s3://Bucket/prefix"),
+        ("ARTIFACT_ROOT", "s3://bucket/prefix?region=x"),
+        ("ARTIFACT_ROOT", "s3://bucket//prefix"),
     ],
 )
 def test_a_value_out_of_range_is_named_and_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -1,19 +1,18 @@
 """Weekly upkeep: compare every label, verify what is kept, remove what policy no longer keeps."""
 
 import logging
-import shutil
 from datetime import datetime, timedelta
 from typing import Any
 
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.pruning import drop_abandoned_builds, drop_old_partitions
 from studyml.errors import ArtifactError
-from studyml.registry.bundle import BUILDING, remove, verify
-from studyml.registry.snapshot import remove_snapshots
+from studyml.registry.store import ArtifactStore, verify_stored
+from studyml.registry.upkeep import remove_old_builds, remove_old_snapshots, remove_version, version_names
 from studyml.registry.versions import Version, forget_artifact, list_versions
 from studyml.settings import Settings
 from studyml.steps.observe import observe
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 
 _logger = logging.getLogger("studyml")
 
@@ -30,25 +29,26 @@ def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str,
     """
     labels = observe(settings, as_of=as_of, now=now, compare_all=True)
     with own_database(settings) as connection, advisory_lock(connection, "registry"):
-        known = list_versions(connection)
+        known, store = list_versions(connection), artifact_store(settings)
         versions = [version for version in known if version.artifact_uri]
         surplus = _surplus(versions, _ever_served(connection), settings.keep_versions)
         never_published = [each for each in known if each.status == "rejected" and not each.manifest_sha256]
-        pruned = [each.version for each in [*surplus, *never_published] if remove(settings.artifact_root, each.version)]
+        pruned = [each.version for each in [*surplus, *never_published] if remove_version(store, each.version)]
         for version in surplus:
             forget_artifact(connection, version.version)
         builds = drop_abandoned_builds(connection, started_before=now - _LEFTOVER_AFTER)
         oldest = as_of - timedelta(days=settings.prediction_retention_days)
         nights = drop_old_partitions(connection, before=oldest, lock_timeout_seconds=settings.lock_timeout_seconds)
         connection.commit()
-        leftovers = _remove_leftovers(settings, now)
+        old = (now - _LEFTOVER_AFTER).timestamp()
+        leftovers = remove_old_builds(store, older_than=old)
         kept = [version for version in versions if version not in surplus]
-        snapshots = remove_snapshots(
-            settings.artifact_root,
+        snapshots = remove_old_snapshots(
+            store,
             kept=[str(each.metrics.get("snapshot_sha256")) for each in known if each in kept or _is_open(each)],
-            older_than=(now - _LEFTOVER_AFTER).timestamp(),
+            older_than=old,
         )
-        damaged = _damaged(settings, kept)
+        damaged = _damaged(store, kept)
     result = {
         "labels": labels,
         "verified": len(kept) - len(damaged),
@@ -56,7 +56,7 @@ def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str,
         "dropped_nights": nights,
         "dropped_builds": [*builds, *leftovers],
         "dropped_snapshots": snapshots,
-        "unknown_folders": _unknown(settings, {each.version for each in known}),
+        "unknown_folders": sorted(set(version_names(store)) - {each.version for each in known}),
     }
     _logger.info("%d versions whole, %d pruned, %d old nights dropped", result["verified"], len(pruned), len(nights))
     if damaged:
@@ -79,24 +79,11 @@ def _is_open(version: Version) -> bool:
     return version.status == "candidate"
 
 
-def _unknown(settings: Settings, known: set[str]) -> list[str]:
-    return sorted(path.name for path in settings.artifact_root.glob("v_*") if path.name not in known)
-
-
-def _damaged(settings: Settings, versions: list[Version]) -> list[str]:
+def _damaged(store: ArtifactStore, versions: list[Version]) -> list[str]:
     found = []
     for version in versions:
         try:
-            verify(settings.artifact_root / version.version, version.manifest_sha256 or "")
+            verify_stored(store, version.version, version.manifest_sha256 or "")
         except ArtifactError as error:
             found.append(str(error))
     return found
-
-
-def _remove_leftovers(settings: Settings, now: datetime) -> list[str]:
-    removed = []
-    for folder in (settings.artifact_root / BUILDING).glob("*"):
-        if folder.is_dir() and folder.stat().st_mtime < (now - _LEFTOVER_AFTER).timestamp():
-            shutil.rmtree(folder)
-            removed.append(folder.name)
-    return removed

@@ -6,13 +6,14 @@ from typing import Any
 
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
-from studyml.registry.bundle import publish, reclaim
+from studyml.errors import ArtifactError
 from studyml.registry.retraining import CONSUMING, RetrainingRun, decide, failure_recorded, find_run
+from studyml.registry.store import forget_build, publish, resume_build
 from studyml.registry.versions import Version, champion, commit_artifact, find, promote, reject
 from studyml.settings import Settings
 from studyml.steps.evaluate_candidate import judge_candidate
 from studyml.steps.fallback import build_fallback
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 
 _logger = logging.getLogger("studyml")
 ACTOR = "studyml"
@@ -33,7 +34,8 @@ def publish_version(settings: Settings, *, retraining_run_id: int, now: datetime
         if run.decision not in CONSUMING:
             with failure_recorded(connection, run.id, now):
                 _decide(settings, connection, run, now)
-            run = find_run(connection, retraining_run_id)
+            candidate, run = run.version, find_run(connection, retraining_run_id)
+            _forget_builds(settings, {candidate, run.version})
     _logger.info("%s: %s", run.decision, "; ".join(run.reasons))
     promoted = run.decision in ("promoted", "fallback")
     return {"decision": run.decision, "version": run.version, "promoted": promoted, "reasons": run.reasons}
@@ -87,8 +89,7 @@ def _promote(
     why: str,
     reasons: list[str],
 ) -> None:
-    folder, manifest_sha256 = publish(settings.artifact_root, version)
-    commit_artifact(connection, version, manifest_sha256=manifest_sha256, artifact_uri=folder.resolve().as_uri())
+    _publish(settings, connection, version)
     replacing = None if present is None else present.version
     promote(connection, version, replacing=replacing, as_of=run.as_of, now=now, actor=ACTOR, reason=why)
     decide(connection, run.id, decision, reasons, now)
@@ -96,7 +97,20 @@ def _promote(
 
 
 def _reject(settings: Settings, connection: Connection, version: str) -> None:
-    if (reclaim(settings.artifact_root, version) / "metadata.json").is_file():
-        folder, manifest_sha256 = publish(settings.artifact_root, version)
-        commit_artifact(connection, version, manifest_sha256=manifest_sha256, artifact_uri=folder.resolve().as_uri())
+    if (resume_build(artifact_store(settings), version) / "metadata.json").is_file():
+        _publish(settings, connection, version)
     reject(connection, version)
+
+
+def _publish(settings: Settings, connection: Connection, version: str) -> None:
+    uri, manifest_sha256 = publish(artifact_store(settings), version)
+    commit_artifact(connection, version, manifest_sha256=manifest_sha256, artifact_uri=uri)
+
+
+def _forget_builds(settings: Settings, versions: set[str | None]) -> None:
+    """The run is decided whatever happens here; what stays is removed by the weekly upkeep."""
+    try:
+        for version in versions - {None}:
+            forget_build(artifact_store(settings), str(version))
+    except ArtifactError as error:
+        _logger.warning("builds of this run are left for the upkeep: %s", error)

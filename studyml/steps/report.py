@@ -12,7 +12,7 @@ from studyml.monitoring.verdicts import stored_verdict
 from studyml.registry.retraining import latest_run
 from studyml.registry.versions import Version, champion_at, find
 from studyml.settings import Settings
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 
 _METRICS = (
     "mae",
@@ -47,7 +47,7 @@ def report(settings: Settings, *, as_of: datetime | None = None) -> dict[str, An
             ],
             "where": {
                 "predictions": "analytics.study_time_predictions",
-                "artifacts": str(settings.artifact_root.resolve()),
+                "artifacts": artifact_store(settings).address,
                 "runbook": settings.runbook_url,
             },
         }
