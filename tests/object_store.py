@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -66,7 +66,7 @@ def filesystem():
     """The store as another program sees it."""
     from s3fs import S3FileSystem
 
-    return S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
+    return S3FileSystem(endpoint_url=os.environ["AWS_ENDPOINT_URL"], use_listings_cache=False)
 
 
 def stored(address: str) -> dict[str, bytes]:
@@ -132,7 +132,5 @@ def proxied(server: str) -> Iterator[Proxy]:
 
 
 def with_shutdown(each: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         each.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass

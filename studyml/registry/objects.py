@@ -4,6 +4,7 @@ Credentials, endpoint and region come from the environment as the S3 libraries r
 AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_DEFAULT_REGION); no message repeats any of them.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,8 +37,9 @@ def open_objects(address: str) -> Objects:
         raise SettingsError(
             f"the artifact root {address} needs the package s3fs: install studyml with its extra s3."
         ) from None
+    # s3fs keeps one client for each process and these arguments: making one takes longer than most requests.
     filesystem = S3FileSystem(
-        skip_instance_cache=True,
+        endpoint_url=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None,
         use_listings_cache=False,
         config_kwargs={
             "connect_timeout": _CONNECT_SECONDS,

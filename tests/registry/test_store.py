@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from s3fs import S3FileSystem
 
 from studyml.errors import ArtifactError, StoreError
 from studyml.registry import store as module
@@ -306,6 +307,7 @@ def test_a_bucket_that_does_not_exist_is_a_sentence(s3: str, tmp_path: Path) -> 
 
 
 def test_missing_credentials_are_a_sentence(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    S3FileSystem.clear_instance_cache()
     for name in KEYS:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -313,6 +315,7 @@ def test_missing_credentials_are_a_sentence(store: ArtifactStore, monkeypatch: p
 
     with pytest.raises(ArtifactError, match=r"^there are no credentials for s3://\S+: set AWS_ACCESS_KEY_ID and AWS"):
         require_writable(store)
+    S3FileSystem.clear_instance_cache()
 
 
 def test_a_server_that_is_not_there_is_a_sentence_that_trying_again_may_cure(

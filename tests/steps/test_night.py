@@ -298,9 +298,7 @@ def test_a_champion_that_another_process_made_meanwhile_scores_the_night(lived: 
     copied = lived.artifact_root / VERSION
     (lived.artifact_root / present).rename(copied)
     add_champion(lived, FIRST_NIGHT + DAY)
-    query(
-        lived, "UPDATE studyml.model_versions SET manifest_sha256 = %s WHERE version = %s", seal(copied), VERSION
-    )
+    query(lived, "UPDATE studyml.model_versions SET manifest_sha256 = %s WHERE version = %s", seal(copied), VERSION)
 
     steps.score(lived, as_of=FIRST_NIGHT, now=NOW, progress=silent)
 
