@@ -100,7 +100,7 @@ def proxied(server: str) -> Iterator[Proxy]:
     host, port = server.removeprefix("http://").split(":")
     listener = socket.create_server(("127.0.0.1", 0))
     own = listener.getsockname()[1]
-    proxy = Proxy(own, f"http://127.0.0.1:{own}")
+    proxy, opened = Proxy(own, f"http://127.0.0.1:{own}"), [listener]
 
     def copy(source: socket.socket, target: socket.socket, counted: bool) -> None:
         try:
@@ -120,6 +120,7 @@ def proxied(server: str) -> Iterator[Proxy]:
             except OSError:
                 return
             upstream = socket.create_connection((host, int(port)))
+            opened.extend((client, upstream))
             for pair in ((client, upstream, True), (upstream, client, False)):
                 threading.Thread(target=copy, args=pair, daemon=True).start()
 
@@ -127,8 +128,9 @@ def proxied(server: str) -> Iterator[Proxy]:
     try:
         yield proxy
     finally:
-        with_shutdown(listener)
-        listener.close()
+        for each in opened:
+            with_shutdown(each)
+            each.close()
 
 
 def with_shutdown(each: socket.socket) -> None:
