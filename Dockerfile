@@ -10,7 +10,7 @@ WORKDIR /build
 COPY pyproject.toml requirements.txt ./
 # requirements.txt pins every version; the extras leave out what only developers need.
 RUN uv venv /opt/venv \
-    && uv pip install --constraints requirements.txt --requirements pyproject.toml --extra train --extra airflow
+    && uv pip install --constraints requirements.txt --requirements pyproject.toml --extra train --extra airflow --extra s3
 COPY README.md ./
 COPY studyml studyml
 RUN uv pip install --no-deps .

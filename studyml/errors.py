@@ -11,6 +11,7 @@ help without anybody changing anything::
     ├── DatabaseError            retryable: unreachable, or gone in the middle
     │   └── LockBusyError        retryable: another process holds what this step needs
     ├── ArtifactError            a version's files are missing, damaged or cannot be written
+    │   └── StoreError           retryable: the object store cannot be reached, or broke off
     ├── RegistryError            a version or a run is not in the state that this step needs
     │   └── ChampionChangedError  another version became champion while this step worked
     ├── TrainingError            no network can be trained on these rows
@@ -52,6 +53,12 @@ class LockBusyError(DatabaseError):
 
 class ArtifactError(StudymlError):
     """A version's files are missing, damaged, or cannot be written."""
+
+
+class StoreError(ArtifactError):
+    """The object store cannot be reached, or lost what was sent to it or asked of it."""
+
+    retryable = True
 
 
 class RegistryError(StudymlError):

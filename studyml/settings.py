@@ -17,6 +17,7 @@ from studyml.hyperparameters import Hyperparameters
 
 # PostgreSQL counts timeouts in milliseconds of 31 bits, and days are added to dates: both have an end.
 _LONGEST_DAYS = 36_500
+_S3_ADDRESS = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.'()-]+)*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 
 
@@ -31,7 +32,12 @@ class Settings(BaseSettings):
     source_url: SecretStr | None = Field(None, description="the study app's database; empty: database_url")
     source_schema: str = Field("public", description="schema of students, topics and study_sessions")
     source_timezone: str = Field("UTC", description="time zone in which the source's naive times are read")
-    artifact_root: Path = Field(Path("artifacts"), description="folder of the model versions, shared by all workers")
+    artifact_root: Path | str = Field(
+        Path("artifacts"), description="folder of the model versions, shared by all workers, or s3://bucket/prefix"
+    )
+    artifact_cache: Path = Field(
+        Path("~/.cache/studyml"), description="folder of this machine's copies where artifact_root is s3://"
+    )
 
     baseline_mae: float = Field(0.99, gt=0, description="baseline MAE of the guide, hours")
     degraded_ratio: float = Field(1.2, gt=1, description="suspected above this multiple of the baseline MAE")
@@ -157,10 +163,18 @@ class Settings(BaseSettings):
 
     @field_validator("artifact_root", mode="before")
     @classmethod
-    def _is_local(cls, value: object) -> object:
-        if "://" in str(value):
-            raise ValueError("must be a local or mounted folder: object storage is not supported yet")
-        return value
+    def _is_folder_or_address(cls, value: object) -> object:
+        if "://" not in str(value):
+            return Path(value) if isinstance(value, str) else value
+        address = str(value).rstrip("/")
+        if "@" in address:
+            raise ValueError(
+                "must not hold credentials: write s3://bucket/prefix, and set AWS_ACCESS_KEY_ID and"
+                " AWS_SECRET_ACCESS_KEY"
+            )
+        if not _S3_ADDRESS.fullmatch(address):
+            raise ValueError("must be a local or mounted folder, or look like s3://bucket/prefix")
+        return address
 
     @field_validator("hyperparameters", mode="before")
     @classmethod
@@ -250,5 +264,6 @@ def _sentence(error: ValidationError, given: Mapping[str, object]) -> str:
     if first["type"] == "extra_forbidden":
         message = f"is not a hyperparameter: choose of {', '.join(Hyperparameters.model_fields)}"
     name = " ".join([name, *(str(part) for part in first["loc"][1:])])
-    shown = "" if field.endswith(("_url", "_urls")) else f" '{first['input']}'"
+    secret = field.endswith(("_url", "_urls")) or (field == "artifact_root" and "@" in str(first["input"]))
+    shown = "" if secret else f" '{first['input']}'"
     return f"{name}{shown} is not usable: {message[0].lower() + message[1:]}."

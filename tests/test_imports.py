@@ -204,8 +204,20 @@ def test_scoring_never_loads_what_training_needs(script: str) -> None:
         "sqlalchemy",
         "alembic",
         "apprise",
+        "joblib",
+        "s3fs",
+        "botocore",
     }
     assert forbidden.isdisjoint(loaded(script))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_only_what_is_for_people_can_unpickle(path: Path) -> None:
+    """Scoring, gates and rollback reach no module that could load a pickle."""
+    picklers = {"joblib", "pickle", "dill", "cloudpickle", "shelve"}
+    if label(path) not in ("studyml/model/sklearn_artifacts.py", "studyml/steps/load_pickles.py"):
+        assert picklers.isdisjoint(top(name) for name in imported(parse(path)))
+        assert "studyml.steps.load_pickles" not in {name.rpartition(".")[0] for name in imported(parse(path))}
 
 
 def test_help_loads_no_database_driver_and_no_arrays() -> None:

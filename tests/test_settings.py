@@ -130,7 +130,11 @@ def test_no_secret_is_ever_shown(field: str) -> None:
         ("SOURCE_TIMEZONE", "Middle/Earth"),
         ("SOURCE_TIMEZONE", "Europe"),
         ("SOURCE_TIMEZONE", "../../etc/passwd"),
-        ("ARTIFACT_ROOT", "s3://bucket/prefix"),
+        ("ARTIFACT_ROOT", "gs://bucket/prefix"),
+        ("ARTIFACT_ROOT", "s3://"),
+        ("ARTIFACT_ROOT", "s3://Bucket/prefix"),
+        ("ARTIFACT_ROOT", "s3://bucket/prefix?region=x"),
+        ("ARTIFACT_ROOT", "s3://bucket//prefix"),
     ],
 )
 def test_a_value_out_of_range_is_named_and_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -217,3 +221,24 @@ def test_a_variable_that_is_somebody_elses_is_left_alone(monkeypatch: pytest.Mon
 def test_no_text_at_all_makes_anything_but_settings_or_a_sentence(name: str, value: str) -> None:
     with contextlib.suppress(SettingsError):
         assert load_settings(**{name: value}).seed >= 0
+
+
+@pytest.mark.parametrize("address", ["s3://bucket", "s3://bucket/prefix", "s3://my.bucket-2/a/b_c/", "s3://bucket/"])
+def test_the_artifact_root_may_be_an_address_of_an_object_store(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("STUDYML_ARTIFACT_ROOT", address)
+    assert load_settings(database_url="postgresql://db/x").artifact_root == address.rstrip("/")
+
+
+@pytest.mark.parametrize("address", ["s3://ann:topsecret@bucket/prefix", "s3://topsecret@bucket"])
+def test_credentials_in_the_address_of_the_artifacts_are_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    message = refusal(monkeypatch, "STUDYML_ARTIFACT_ROOT", address)
+    assert "must not hold credentials" in message
+    assert "AWS_SECRET_ACCESS_KEY" in message
+    assert "topsecret" not in message
+
+
+def test_a_folder_stays_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDYML_ARTIFACT_ROOT", "/srv/artifacts")
+    assert load_settings(database_url="postgresql://db/x").artifact_root == Path("/srv/artifacts")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from studyml.errors import ArtifactError
 MANIFEST = "manifest.json"
 BUILDING = ".building"
 _BLOCK = 1 << 20
+_VERSION = re.compile(r"v_\d{8}_\d{6}")
 _CURE = "restore the folder from a backup or make another version champion (runbook: Damaged artifact)"
 
 
@@ -69,9 +71,12 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def seal(folder: Path) -> str:
-    """Write the manifest (size and SHA-256 of every other file), flush all to disk; return the manifest's SHA-256."""
+    """Write the manifest and flush all to disk; return the manifest's SHA-256.
+
+    It names the version, which is the folder's name, and size and SHA-256 of every other file.
+    """
     files = {name: _entry(folder / name) for name in _files(folder)}
-    write_json(folder / MANIFEST, {"files": files})
+    write_json(folder / MANIFEST, {"version": folder.name, "files": files})
     for path in [*(folder / name for name in files), folder / MANIFEST, folder]:
         _flush(path)
     return _sha256(folder / MANIFEST)
@@ -102,30 +107,26 @@ def verify(folder: Path, manifest_sha256: str) -> None:
         raise ArtifactError(f"version {folder.name} cannot be read ({error.strerror}): {_CURE}.") from None
 
 
-def load_verified_json(folder: Path, manifest_sha256: str, name: str) -> Any:
-    """One JSON document of a published version, verified without reading the other files; None where it has no such.
-
-    Raises ArtifactError where the manifest or this file is not the one that was published.
-    """
-    try:
-        entry = _manifest(folder, manifest_sha256).get(name)
-        if entry is None:
-            return None
-        if not (folder / name).is_file() or _entry(folder / name) != entry:
-            raise ArtifactError(f"{name} of version {folder.name} is damaged: {_CURE}.")
-        return load_json(folder / name)
-    except OSError as error:
-        raise ArtifactError(f"version {folder.name} cannot be read ({error.strerror}): {_CURE}.") from None
-
-
 def _manifest(folder: Path, manifest_sha256: str) -> dict[str, dict[str, Any]]:
     version, manifest = folder.name, folder / MANIFEST
     if not manifest.is_file():
         raise ArtifactError(f"version {version} has no {MANIFEST} in {folder.parent}: {_CURE}.")
-    if _sha256(manifest) != manifest_sha256:
+    known = _sha256(manifest) == manifest_sha256
+    if (other := _named(manifest)) not in (None, version):
+        raise ArtifactError(f"the folder of version {version} is a copy of version {other}: {_CURE}.")
+    if not known:
         raise ArtifactError(f"the {MANIFEST} of version {version} is not the one that was published: {_CURE}.")
     files: dict[str, dict[str, Any]] = json.loads(manifest.read_text(encoding="utf-8"))["files"]
     return files
+
+
+def _named(manifest: Path) -> str | None:
+    """The version that a manifest names, which may be damaged; older ones name none."""
+    try:
+        found = json.loads(manifest.read_text(encoding="utf-8")).get("version")
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) and _VERSION.fullmatch(found) else None
 
 
 def _verify(folder: Path, manifest_sha256: str) -> None:

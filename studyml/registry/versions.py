@@ -1,8 +1,8 @@
 """Which versions there are and which one serves (tables ``model_versions`` and ``deployments``)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
@@ -47,18 +47,19 @@ def reserve(
     as_of: datetime,
     now: datetime,
     dag_run_id: str | None,
-    artifact_root: Path,
+    is_taken: Callable[[str], bool],
 ) -> str:
     """Insert a candidate under the first free name from ``now`` on; return it. The caller commits.
 
-    Free means: no row and no folder has it; a folder without a row is what a crash, or another database, left.
+    Free means: no row has it, and ``is_taken`` says that no files have; files without a row are what a crash, or
+    another database, left.
     """
     moment = now
     with connection.cursor() as cursor:
         while True:
             version = f"v_{moment:%Y%m%d_%H%M%S}"
             moment += timedelta(seconds=1)
-            if (artifact_root / version).exists():
+            if is_taken(version):
                 continue
             cursor.execute(
                 "INSERT INTO studyml.model_versions (version, status, architecture, recipe, is_fallback, trained_at,"

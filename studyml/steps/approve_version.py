@@ -7,12 +7,11 @@ from typing import Any
 from studyml.database.connection import Connection, advisory_lock
 from studyml.errors import RegistryError
 from studyml.registry.approvals import waiting, waiting_since
-from studyml.registry.bundle import publish
+from studyml.registry.store import publish, reopen_build
 from studyml.registry.versions import Version, champion, commit_artifact, find, promote, reject
 from studyml.settings import Settings
 from studyml.steps.evaluate_candidate import judge_candidate
-from studyml.steps.evaluation_report import PAGE
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 from studyml.steps.serving import open_version
 
 _logger = logging.getLogger("studyml")
@@ -104,11 +103,11 @@ def _require_waiting(found: Version) -> None:
 
 
 def _judge_again(settings: Settings, connection: Connection, found: Version, present: Version | None) -> list[str]:
-    if (settings.artifact_root / found.version).is_dir():
-        open_version(settings, found)  # what is damaged is not sealed anew
+    store = artifact_store(settings)
+    reopen_build(store, found.version, found.manifest_sha256 or "")
     results = judge_candidate(settings, connection, found, present)
-    folder, manifest_sha256 = publish(settings.artifact_root, found.version)
-    commit_artifact(connection, found.version, manifest_sha256=manifest_sha256, artifact_uri=folder.resolve().as_uri())
+    uri, manifest_sha256 = publish(store, found.version)
+    commit_artifact(connection, found.version, manifest_sha256=manifest_sha256, artifact_uri=uri)
     return [each.reason for each in results if not each.passed]
 
 
@@ -126,7 +125,7 @@ def _text(settings: Settings, found: Version, present: Version | None) -> str:
         "",
         *gates,
         "",
-        f"Report: `{settings.artifact_root / found.version / PAGE}` (`studyml versions report {found.version}`).",
+        f"Report: `studyml versions report {found.version}`.",
         f"Without an answer within {settings.approval_hours:g} hours it is rejected and the champion stays.",
     ]
     return "\n".join(lines)

@@ -26,7 +26,8 @@ ARTIFACTS, JSON, PAGE = "artifacts", "backtest.json", "backtest.html"
 _FOLDER_MARK = ".studyml-backtest"
 #: Settings that say where things are, not what would have happened.
 _ELSEWHERE = {
-    *("database_url", "source_url", "source_schema", "artifact_root", "alert_urls", "ticket_urls", "heartbeat_url"),
+    *("database_url", "source_url", "source_schema", "artifact_root", "artifact_cache"),
+    *("alert_urls", "ticket_urls", "heartbeat_url"),
     *("runbook_url", "airflow_url", "statement_timeout_seconds", "lock_timeout_seconds", "scoring_range_sessions"),
     *("keep_versions", "keep_served_days", "prediction_retention_days", "code_version"),
 }

@@ -25,15 +25,17 @@ from studyml.model.recipe import Recipe, portfolio
 from studyml.model.saving import save
 from studyml.model.sklearn_artifacts import save_sklearn
 from studyml.monitoring.degradation import expected_error
-from studyml.registry.bundle import new_build, write_json
+from studyml.registry.bundle import write_json
+from studyml.registry.kept_snapshots import keep_snapshot
 from studyml.registry.retraining import RetrainingRun
-from studyml.registry.snapshot import write_snapshot
+from studyml.registry.store import begin_build, save_build
 from studyml.scoring.predictor import Output, open_network, run_network
 from studyml.settings import Settings
 from studyml.steps.evaluation_report import CURVES, OUT_OF_FOLD, without_gaps
 from studyml.steps.fit_portfolio import Entry, fit_portfolio
 from studyml.steps.fit_recipe import Fitted, fit_recipe, limited, predict_hours
 from studyml.steps.lineage import lineage
+from studyml.steps.opening import artifact_store
 from studyml.steps.reference import write_reference
 from studyml.steps.training_data import LABEL, snapshot_columns
 
@@ -59,9 +61,10 @@ def build_candidate(settings: Settings, run: RetrainingRun, version: str, frame:
 
     Raises TrainingError where no recipe can be trained, OSError where the folder cannot be written.
     """
-    folder = new_build(settings.artifact_root, version)
+    store = artifact_store(settings)
+    folder = begin_build(store, version)
     kept = Frame({name: frame[name] for name in snapshot_columns(frame)}, frame.vocabularies)
-    snapshot = write_snapshot(settings.artifact_root, kept)
+    snapshot = keep_snapshot(store, kept)
     held = newest_rows(frame["session_date"].astype(np.int64), frame["id"].astype(np.int64), settings.holdout_fraction)
     recipes = portfolio(settings.architecture, settings.recipe, settings.hyperparameters, seed=settings.seed)
     started = time.monotonic()
@@ -87,6 +90,7 @@ def build_candidate(settings: Settings, run: RetrainingRun, version: str, frame:
     portfolio_json = [each.to_json(chosen) for each in entries]
     metadata = _metadata(settings, run, version, frame, held, fitted, metrics, now) | {"portfolio": portfolio_json}
     write_json(folder / "metadata.json", metadata)
+    save_build(store, version)
     return Built(frame, held, chosen.recipe, metrics, metadata["lineage"])
 
 

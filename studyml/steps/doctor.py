@@ -8,10 +8,10 @@ from studyml.alerting.deliveries import DEAD_IS_NEWS, undelivered
 from studyml.database.nights import last_finished_at
 from studyml.database.predictions import newest_scored_night
 from studyml.errors import RegistryError, StudymlError
-from studyml.registry.bundle import require_writable
+from studyml.registry.store import require_writable
 from studyml.registry.versions import champion
 from studyml.settings import Settings
-from studyml.steps.opening import own_database, read_source
+from studyml.steps.opening import artifact_store, own_database, read_source
 from studyml.steps.recipients import recipients
 from studyml.steps.serving import open_version
 from studyml.steps.watch_nights import NIGHT_DUE_HOURS
@@ -58,7 +58,7 @@ def _source(settings: Settings) -> str:
 
 
 def _artifacts(settings: Settings) -> str:
-    require_writable(settings.artifact_root)
+    require_writable(artifact_store(settings))
     return f"{settings.artifact_root} can be written"
 
 

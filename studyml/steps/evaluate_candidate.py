@@ -13,13 +13,14 @@ from studyml.evaluation.gates import GateResult, Holdout, apply_gates, passed
 from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
 from studyml.evaluation.metrics import mean_absolute_error
 from studyml.features.definition import derive
-from studyml.registry.bundle import load_json, reclaim, write_json
+from studyml.registry.bundle import load_json, write_json
+from studyml.registry.kept_snapshots import load_snapshot
 from studyml.registry.retraining import CONSUMING, failure_recorded, find_run
-from studyml.registry.snapshot import read_snapshot
+from studyml.registry.store import resume_build, save_build
 from studyml.registry.versions import Version, champion, find, record_gates, record_training
 from studyml.settings import Settings
 from studyml.steps.describe_candidate import describe_candidate
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 from studyml.steps.serving import open_version
 
 _logger = logging.getLogger("studyml")
@@ -50,7 +51,8 @@ def judge_candidate(
     settings: Settings, connection: Connection, candidate: Version, present: Version | None
 ) -> list[GateResult]:
     """Apply the gates against the ``present`` champion and write the results beside the build. The caller commits."""
-    folder = reclaim(settings.artifact_root, candidate.version)
+    store = artifact_store(settings)
+    folder = resume_build(store, candidate.version)
     if not (folder / "metadata.json").is_file():
         results = [GateResult("trained", False, "no network could be trained on these rows")]
         record_gates(connection, candidate.version, [each.to_json() for each in results])
@@ -66,9 +68,10 @@ def judge_candidate(
     results = apply_gates(holdout, parity_hours=np.inf if parity is None else parity, seed=settings.seed)
     write_holdout(folder / FILE, holdout)
     metadata |= {"metrics": metrics, "gates": [each.to_json() for each in results]}
-    frame = derive(read_snapshot(settings.artifact_root, metrics["snapshot_sha256"]))
+    frame = derive(load_snapshot(store, metrics["snapshot_sha256"]))
     metadata = describe_candidate(folder, frame, holdout, metadata)
     write_json(folder / "metadata.json", metadata)
+    save_build(store, candidate.version)
     _store(connection, candidate, metrics, results)
     return results
 
@@ -79,7 +82,7 @@ def _without_champion(holdout: Holdout) -> Holdout:
 
 def _champion_hours(settings: Settings, present: Version, holdout: Holdout, snapshot: str) -> np.ndarray[Any, Any]:
     """The champion's hours on the holdout rows, from the same snapshot and through the same path as scoring."""
-    frame = derive(read_snapshot(settings.artifact_root, snapshot))
+    frame = derive(load_snapshot(artifact_store(settings), snapshot))
     order = np.argsort(frame["id"])
     rows = order[np.searchsorted(frame["id"], holdout.session_id, sorter=order)]
     model = open_version(settings, present)

@@ -20,11 +20,11 @@ from studyml.features.definition import FEATURES, derive
 from studyml.features.encoder import Encoder
 from studyml.frame import Frame
 from studyml.registry.bundle import load_json
-from studyml.registry.snapshot import read_snapshot, snapshot_path
+from studyml.registry.kept_snapshots import has_snapshot, load_snapshot
 from studyml.registry.versions import Version, champion, champion_at, find
 from studyml.settings import Settings
-from studyml.steps.opening import own_database
-from studyml.steps.serving import ServedModel, open_version
+from studyml.steps.opening import artifact_store, own_database
+from studyml.steps.serving import ServedModel, fetch_version, open_version
 from studyml.steps.training_data import LABEL
 
 Progress = Callable[[str], None]
@@ -72,7 +72,7 @@ def explain(settings: Settings, *, version: str | None, as_of: datetime | None, 
         return about | {"words": f"{found.version} is a fallback: {fallback_words(found, model)}."}
     learned = read_learned(settings, found)
     progress(f"permuting and explaining {len(learned.judged)} held-out sessions of {found.version}")
-    metadata = load_json(settings.artifact_root / found.version / "metadata.json")
+    metadata = load_json(fetch_version(settings, found) / "metadata.json")
     measured = version_importance(model, learned, metadata.get("first_layer_weights"))
     return about | {
         "mae": measured["mae"],
@@ -142,15 +142,15 @@ def base_columns(frame: Frame, groups: dict[str, tuple[str, ...]]) -> Frame:
 
 def read_learned(settings: Settings, version: Version) -> Learned:
     """The snapshot's rows of a published version; raises ArtifactError where they are no longer kept."""
-    folder = settings.artifact_root / version.version
+    folder, store = fetch_version(settings, version), artifact_store(settings)
     sha256 = load_json(folder / "metadata.json")["snapshot_sha256"]
     gone = ArtifactError(
         f"the sessions that {version.version} was trained on are no longer kept, so nothing can be explained with"
         " them: take a newer version ('studyml versions list')."
     )
-    if not snapshot_path(settings.artifact_root, sha256).is_file():
+    if not has_snapshot(store, sha256):
         raise gone
-    rows = read_snapshot(settings.artifact_root, sha256)
+    rows = load_snapshot(store, sha256)
     held = np.isin(rows["id"], read_holdout(folder / FILE).session_id)
     if held.all() or not held.any():
         raise gone

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,18 @@ from studyml.features.encoder import Encoder, Input
 from studyml.frame import Frame
 from studyml.model.naive_network import save_linear
 from studyml.monitoring.degradation import expected_error
-from studyml.registry.bundle import build_folder, new_build, write_json
+from studyml.registry.bundle import build_folder, write_json
+from studyml.registry.kept_snapshots import load_snapshot
 from studyml.registry.retraining import RetrainingRun, set_version
-from studyml.registry.snapshot import read_snapshot
-from studyml.registry.versions import Version, record_lineage, record_training, reserve
+from studyml.registry.store import begin_build, is_taken, save_build
+from studyml.registry.versions import Version, find, record_lineage, record_training, reserve
 from studyml.scoring.predictor import Output
 from studyml.settings import Settings
 from studyml.steps.evaluation_report import write_evaluation
 from studyml.steps.lineage import lineage
+from studyml.steps.opening import artifact_store
 from studyml.steps.reference import write_reference
+from studyml.steps.serving import fetch_version
 from studyml.steps.training_data import LABEL, TrainingData, read_training_data
 
 ARCHITECTURE = "naive"
@@ -51,6 +55,7 @@ def build_fallback(
         if len(holdout.actual)
         else {}
     )
+    store = artifact_store(settings)
     best = min(errors, key=lambda name: errors[name]) if errors else "estimate"
     version = reserve(
         connection,
@@ -60,15 +65,16 @@ def build_fallback(
         as_of=run.as_of,
         now=now,
         dag_run_id=run.dag_run_id,
-        artifact_root=settings.artifact_root,
+        is_taken=partial(is_taken, store),
     )
     set_version(connection, run.id, version)
     why = _words(best, errors, len(holdout.actual))
     learned_from = (candidate and candidate.training_rows) or len(holdout.actual)
     metadata = _write(settings, version, run, holdout, best, median, errors, learned_from, why, now)
-    folder = build_folder(settings.artifact_root, version)
+    folder = build_folder(store.local, version)
     write_reference(folder, frame, predicted=_hours(frame, best, median))
     write_evaluation(folder, frame, metadata)
+    save_build(store, version)
     metrics = _metrics(holdout, best, errors)
     record_training(
         connection,
@@ -103,11 +109,12 @@ def _judged_on(
     settings: Settings, connection: Connection, run: RetrainingRun, candidate: Version | None
 ) -> tuple[Holdout, float, Frame]:
     """The rows to choose by, the training median in hours, and a frame with the rows' features."""
-    if candidate is not None:
-        folder = settings.artifact_root / candidate.version
-        if (folder / FILE).is_file():
-            frame = derive(read_snapshot(settings.artifact_root, candidate.metrics["snapshot_sha256"]))
-            return read_holdout(folder / FILE), float(candidate.metrics["training_median_hours"]), frame
+    # Found again: it was published as rejected since, unless no network could be trained.
+    rejected = None if candidate is None else find(connection, candidate.version)
+    if rejected is not None and rejected.manifest_sha256 is not None:
+        holdout = read_holdout(fetch_version(settings, rejected) / FILE)
+        frame = derive(load_snapshot(artifact_store(settings), rejected.metrics["snapshot_sha256"]))
+        return holdout, float(rejected.metrics["training_median_hours"]), frame
     through = run.consumed_through or 0
     return _all_rows(
         read_training_data(settings, connection, as_of=run.as_of, through_outcome_id=through, history=False)
@@ -154,7 +161,7 @@ def _write(
     now: datetime,
 ) -> dict[str, Any]:
     """Write what scoring needs into the build of ``version``; return its metadata."""
-    folder = new_build(settings.artifact_root, version)
+    folder = begin_build(artifact_store(settings), version)
     encoder = Encoder((Input(ESTIMATE, "number", 0.0, 1.0, fill=median),), {}, {}, _NO_CLIP)
     save_linear(folder, [1.0 if best == "estimate" else 0.0], 0.0 if best == "estimate" else median)
     output = Output(fit_intervals(holdout.actual, holdout.predicted[best]))

@@ -1,18 +1,18 @@
 """Weekly upkeep: compare every label, verify what is kept, remove what policy no longer keeps."""
 
 import logging
-import shutil
 from datetime import datetime, timedelta
 from typing import Any
 
 from studyml.database.connection import advisory_lock
 from studyml.database.pruning import drop_abandoned_builds, drop_old_partitions
 from studyml.errors import ArtifactError
-from studyml.registry.bundle import BUILDING, verify
+from studyml.registry.store import ArtifactStore, verify_stored
+from studyml.registry.upkeep import remove_old_builds, version_names
 from studyml.registry.versions import Version, list_versions
 from studyml.settings import Settings
 from studyml.steps.observe import observe
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 from studyml.steps.prune import LEFTOVER_AFTER, prune
 
 _logger = logging.getLogger("studyml")
@@ -31,10 +31,11 @@ def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str,
         oldest = as_of - timedelta(days=settings.prediction_retention_days)
         nights = drop_old_partitions(connection, before=oldest, lock_timeout_seconds=settings.lock_timeout_seconds)
         connection.commit()
-        leftovers = _remove_leftovers(settings, now)
+        store = artifact_store(settings)
+        leftovers = remove_old_builds(store, older_than=(now - LEFTOVER_AFTER).timestamp())
         known = list_versions(connection)
         kept = [each for each in known if each.version in pruned.kept]
-        damaged = _damaged(settings, kept)
+        damaged = _damaged(store, kept)
     result = {
         "labels": labels,
         "verified": len(kept) - len(damaged),
@@ -43,7 +44,7 @@ def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str,
         "dropped_nights": nights,
         "dropped_builds": [*builds, *leftovers],
         "dropped_snapshots": pruned.snapshots,
-        "unknown_folders": _unknown(settings, {each.version for each in known}),
+        "unknown_folders": sorted(set(version_names(store)) - {each.version for each in known}),
     }
     _logger.info(
         "%d versions whole, %d pruned, %d old nights dropped", result["verified"], len(pruned.versions), len(nights)
@@ -55,24 +56,11 @@ def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str,
     return result
 
 
-def _unknown(settings: Settings, known: set[str]) -> list[str]:
-    return sorted(path.name for path in settings.artifact_root.glob("v_*") if path.name not in known)
-
-
-def _damaged(settings: Settings, versions: list[Version]) -> list[str]:
+def _damaged(store: ArtifactStore, versions: list[Version]) -> list[str]:
     found = []
     for version in versions:
         try:
-            verify(settings.artifact_root / version.version, version.manifest_sha256 or "")
+            verify_stored(store, version.version, version.manifest_sha256 or "")
         except ArtifactError as error:
             found.append(str(error))
     return found
-
-
-def _remove_leftovers(settings: Settings, now: datetime) -> list[str]:
-    removed = []
-    for folder in (settings.artifact_root / BUILDING).glob("*"):
-        if folder.is_dir() and folder.stat().st_mtime < (now - LEFTOVER_AFTER).timestamp():
-            shutil.rmtree(folder)
-            removed.append(folder.name)
-    return removed

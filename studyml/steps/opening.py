@@ -9,6 +9,7 @@ from studyml.database.connection import Connection, connect
 from studyml.database.schema import require_schema
 from studyml.database.source import read_consistently, require_source
 from studyml.errors import InputError
+from studyml.registry.store import ArtifactStore, store_at
 from studyml.settings import Settings
 
 Result = TypeVar("Result")
@@ -25,6 +26,11 @@ def own_database(settings: Settings) -> Iterator[Connection]:
     with connect(settings.database, statement_timeout_seconds=settings.statement_timeout_seconds) as connection:
         require_schema(connection)
         yield connection
+
+
+def artifact_store(settings: Settings) -> ArtifactStore:
+    """Where versions, builds and snapshots are kept; nothing is asked of it yet."""
+    return store_at(settings.artifact_root, settings.artifact_cache)
 
 
 def refuse_future(as_of: datetime, now: datetime) -> None:

@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.pruning import versions_being_scored
-from studyml.registry.bundle import remove
 from studyml.registry.deployments import predecessors, served_since
-from studyml.registry.snapshot import remove_snapshots
+from studyml.registry.upkeep import remove_old_snapshots, remove_version
 from studyml.registry.versions import Version, forget_artifacts, list_versions, lock_champion
 from studyml.settings import Settings
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 
 #: Builds of processes that were killed are kept so long, for a look; a scoring that started later may still run.
 LEFTOVER_AFTER = timedelta(days=1)
@@ -53,8 +52,9 @@ def prune(
         return Pruned(named, sorted(_snapshots(gone) - snapshots), kept)
     forget_artifacts(connection, [each.version for each in gone])
     connection.commit()
-    removed = [each.version for each in gone if remove(settings.artifact_root, each.version)]
-    files = remove_snapshots(settings.artifact_root, kept=snapshots, older_than=(now - LEFTOVER_AFTER).timestamp())
+    store = artifact_store(settings)
+    removed = [each.version for each in gone if remove_version(store, each.version)]
+    files = remove_old_snapshots(store, kept=snapshots, older_than=(now - LEFTOVER_AFTER).timestamp())
     return Pruned(removed, files, kept)
 
 

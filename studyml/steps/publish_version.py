@@ -6,17 +6,17 @@ from typing import Any
 
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
-from studyml.errors import ChampionChangedError
+from studyml.errors import ArtifactError, ChampionChangedError
 from studyml.registry.approvals import await_approval, waiting
-from studyml.registry.bundle import publish, reclaim
 from studyml.registry.deployments import quarantined_twin
 from studyml.registry.retraining import CONSUMING, RetrainingRun, decide, failure_recorded, find_run, set_version
+from studyml.registry.store import forget_build, publish, resume_build
 from studyml.registry.trials import begin_trial, challenger, end_trial
 from studyml.registry.versions import Version, champion, commit_artifact, find, promote, reject
 from studyml.settings import Settings
 from studyml.steps.evaluate_candidate import judge_candidate
 from studyml.steps.fallback import build_fallback
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 
 _logger = logging.getLogger("studyml")
 ACTOR = "studyml"
@@ -43,7 +43,8 @@ def publish_version(settings: Settings, *, retraining_run_id: int, now: datetime
         if run.decision not in CONSUMING:
             with failure_recorded(connection, run.id, now):
                 _decide_in_the_end(settings, connection, run, now)
-            run = find_run(connection, retraining_run_id)
+            candidate, run = run.version, find_run(connection, retraining_run_id)
+            _forget_builds(settings, {candidate, run.version})
         present = champion(connection)
     _logger.info("%s: %s", run.decision, "; ".join(run.reasons))
     # A candidate that waits without a champion has brought a fallback in the same run.
@@ -158,12 +159,21 @@ def _gates(
     return [each.to_json() for each in judge_candidate(settings, connection, candidate, present)]
 
 
-def _publish(settings: Settings, connection: Connection, version: str) -> None:
-    folder, manifest_sha256 = publish(settings.artifact_root, version)
-    commit_artifact(connection, version, manifest_sha256=manifest_sha256, artifact_uri=folder.resolve().as_uri())
-
-
 def _reject(settings: Settings, connection: Connection, version: str) -> None:
-    if (reclaim(settings.artifact_root, version) / "metadata.json").is_file():
+    if (resume_build(artifact_store(settings), version) / "metadata.json").is_file():
         _publish(settings, connection, version)
     reject(connection, version)
+
+
+def _publish(settings: Settings, connection: Connection, version: str) -> None:
+    uri, manifest_sha256 = publish(artifact_store(settings), version)
+    commit_artifact(connection, version, manifest_sha256=manifest_sha256, artifact_uri=uri)
+
+
+def _forget_builds(settings: Settings, versions: set[str | None]) -> None:
+    """The run is decided whatever happens here; what stays is removed by the weekly upkeep."""
+    try:
+        for version in versions - {None}:
+            forget_build(artifact_store(settings), str(version))
+    except ArtifactError as error:
+        _logger.warning("builds of this run are left for the upkeep: %s", error)

@@ -9,7 +9,7 @@ from studyml.registry.versions import champion, find
 from studyml.settings import Settings
 from studyml.steps.evaluation_report import JSON, PAGE
 from studyml.steps.opening import own_database
-from studyml.steps.serving import open_version
+from studyml.steps.serving import fetch_version
 
 
 def read_evaluation(settings: Settings, version: str | None) -> tuple[Path, dict[str, Any]]:
@@ -21,8 +21,7 @@ def read_evaluation(settings: Settings, version: str | None) -> tuple[Path, dict
         found = champion(connection) if version is None else find(connection, version)
     if found is None:
         raise RegistryError("no version serves yet: run 'studyml retrain', the first publishes one.")
-    open_version(settings, found)
-    folder = settings.artifact_root / found.version
+    folder = fetch_version(settings, found)
     if not (folder / PAGE).is_file():
         raise ArtifactError(
             f"version {found.version} has no {PAGE}, it was published before reports were kept: the next retraining"

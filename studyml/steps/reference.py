@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from studyml.errors import ArtifactError
 from studyml.frame import Frame
 from studyml.monitoring.profile import Reference, build_reference
-from studyml.registry.bundle import load_verified_json, write_json
+from studyml.registry.bundle import load_json, write_json
 from studyml.registry.versions import Version
 from studyml.settings import Settings
+from studyml.steps.serving import fetch_version
 from studyml.steps.training_data import LABEL
 
 FILE = "reference.json"
@@ -25,13 +25,7 @@ def write_reference(folder: Path, frame: Frame, *, predicted: NDArray[np.float64
 def read_reference(settings: Settings, version: Version) -> Reference | None:
     """The reference of a published version, verified; None where the version is older than references.
 
-    Raises ArtifactError where the version's folder is missing or damaged.
+    Raises as ``fetch_version`` does.
     """
-    folder = settings.artifact_root / version.version
-    if version.manifest_sha256 is None or not folder.is_dir():
-        raise ArtifactError(
-            f"the folder of version {version.version} is missing from {settings.artifact_root}: restore it from a"
-            " backup or check STUDYML_ARTIFACT_ROOT."
-        )
-    stored = load_verified_json(folder, version.manifest_sha256, FILE)
-    return None if stored is None else Reference.from_json(stored)
+    path = fetch_version(settings, version) / FILE
+    return Reference.from_json(load_json(path)) if path.is_file() else None

@@ -13,7 +13,7 @@ from studyml.registry.retraining import latest_run
 from studyml.registry.trials import trial_night
 from studyml.registry.versions import Version, champion_at, find
 from studyml.settings import Settings
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 
 _METRICS = (
     "mae",
@@ -49,7 +49,7 @@ def report(settings: Settings, *, as_of: datetime | None = None) -> dict[str, An
             ],
             "where": {
                 "predictions": "analytics.study_time_predictions",
-                "artifacts": str(settings.artifact_root.resolve()),
+                "artifacts": artifact_store(settings).address,
                 "runbook": settings.runbook_url,
             },
         }

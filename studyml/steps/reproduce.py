@@ -13,13 +13,13 @@ from studyml.frame import Frame
 from studyml.model.recipe import Recipe
 from studyml.model.saving import save
 from studyml.registry.bundle import load_json
-from studyml.registry.snapshot import read_snapshot
+from studyml.registry.kept_snapshots import load_snapshot
 from studyml.registry.versions import Version, find
 from studyml.scoring.predictor import open_network, run_network
 from studyml.settings import Settings
 from studyml.steps.fit_recipe import fit_recipe, limited
 from studyml.steps.lineage import code_version, libraries
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 from studyml.steps.serving import fetch_version
 
 #: Predictions that differ by no more than this are the same, hours: what the same machine and libraries reach.
@@ -38,7 +38,7 @@ def reproduce(settings: Settings, version: str) -> dict[str, Any]:
     _require_trained(found)
     folder = fetch_version(settings, found)
     metadata, holdout = load_json(folder / "metadata.json"), read_holdout(folder / FILE)
-    frame = derive(read_snapshot(settings.artifact_root, metadata["snapshot_sha256"]))
+    frame = derive(load_snapshot(artifact_store(settings), metadata["snapshot_sha256"]))
     held = np.isin(frame["id"], holdout.session_id)
     recipe = recipe_of(metadata["hyperparameters"])
     with tempfile.TemporaryDirectory(prefix="studyml-") as temporary:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studyml.errors import ArtifactError, RegistryError
+from studyml.errors import RegistryError
 from studyml.features.encoder import Encoder
 from studyml.features.history import SEQUENCE_FEATURES
 from studyml.frame import Frame
-from studyml.registry.bundle import load_json, verify
+from studyml.registry.bundle import load_json
+from studyml.registry.store import fetch
 from studyml.registry.versions import Version
 from studyml.scoring.predictor import Output, Predictions, open_network, predict
 from studyml.settings import Settings
+from studyml.steps.opening import artifact_store
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,14 @@ class ServedModel:
 
 
 def fetch_version(settings: Settings, version: Version) -> Path:
-    """The verified folder of a published version; raises ArtifactError where it is missing or damaged."""
+    """The local folder of a published version, every file verified against the registry's hash.
+
+    Raises RegistryError where it was never published, ArtifactError where it is missing or damaged, StoreError where
+    the object store cannot be reached.
+    """
     if version.manifest_sha256 is None:
         raise RegistryError(f"version {version.version} was never published: make another version champion.")
-    folder = settings.artifact_root / version.version
-    if not folder.is_dir():
-        raise ArtifactError(
-            f"the folder of version {version.version} is missing from {settings.artifact_root}: restore it from a"
-            " backup or check STUDYML_ARTIFACT_ROOT."
-        )
-    verify(folder, version.manifest_sha256)
-    return folder
+    return fetch(artifact_store(settings), version.version, version.manifest_sha256)
 
 
 def open_version(settings: Settings, version: Version) -> ServedModel:

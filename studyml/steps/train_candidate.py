@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 
@@ -10,10 +11,11 @@ from studyml.database.quarantine import record_quarantined
 from studyml.errors import ArtifactError, TrainingError
 from studyml.frame import to_datetime
 from studyml.registry.retraining import CONSUMING, RetrainingRun, failure_recorded, find_run, set_version
+from studyml.registry.store import is_taken
 from studyml.registry.versions import champion, find, record_lineage, record_training, reserve
 from studyml.settings import Settings
 from studyml.steps.build_candidate import Built, build_candidate
-from studyml.steps.opening import own_database
+from studyml.steps.opening import artifact_store, own_database
 from studyml.steps.serving import ServedModel, open_version
 from studyml.steps.training_data import TrainingData, read_training_data
 
@@ -56,7 +58,7 @@ def _train(
         _logger.warning("no network: %s", error)
     except OSError as error:
         raise ArtifactError(
-            f"version {version} cannot be built in {settings.artifact_root} ({error.strerror or error}): check"
+            f"version {version} cannot be built in {artifact_store(settings).local} ({error.strerror or error}): check"
             " permissions and free space."
         ) from error
     else:
@@ -86,7 +88,7 @@ def _reserve(settings: Settings, connection: Connection, run: RetrainingRun, now
         as_of=run.as_of,
         now=now,
         dag_run_id=run.dag_run_id,
-        artifact_root=settings.artifact_root,
+        is_taken=partial(is_taken, artifact_store(settings)),
     )
     set_version(connection, run.id, version)
     return version

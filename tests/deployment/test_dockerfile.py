@@ -43,7 +43,7 @@ def test_versions_come_from_the_pinned_requirements() -> None:
     (install,) = [rest for name, rest in INSTRUCTIONS if name == "RUN" and "--extra" in rest]
     assert "--constraints requirements.txt --requirements pyproject.toml" in install
     extras = re.findall(r"--extra (\w+)", install)
-    assert extras == ["train", "airflow"]
+    assert extras == ["train", "airflow", "s3"]
     assert set(extras) <= set(PROJECT["optional-dependencies"])
     assert "uv==" in next(rest for name, rest in INSTRUCTIONS if name == "RUN")
 

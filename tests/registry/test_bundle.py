@@ -1,5 +1,6 @@
 """A version's folder: whole under its final name, and refused when one byte of it is another."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +12,6 @@ from studyml.errors import ArtifactError
 from studyml.registry.bundle import (
     MANIFEST,
     build_folder,
-    load_verified_json,
     new_build,
     publish,
     reclaim,
@@ -51,8 +51,10 @@ def test_a_version_is_built_aside_and_appears_whole(tmp_path: Path) -> None:
 
 
 def test_the_manifest_names_size_and_hash_of_every_other_file(published: tuple[Path, str]) -> None:
-    files = json.loads((published[0] / MANIFEST).read_text())["files"]
+    manifest = json.loads((published[0] / MANIFEST).read_text())
+    files = manifest["files"]
 
+    assert manifest["version"] == VERSION
     assert sorted(files) == ["metadata.json", "model.onnx", "plots/curve.png"]
     assert files["model.onnx"]["bytes"] == 7
     assert len(files["model.onnx"]["sha256"]) == 64
@@ -64,25 +66,10 @@ def test_every_single_flipped_byte_is_found(published: tuple[Path, str]) -> None
         content = path.read_bytes()
         for position in range(len(content)):
             path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
-            with pytest.raises(ArtifactError, match=r"damaged|not the one that was published"):
+            with pytest.raises(ArtifactError, match=r"damaged|not the one that was published|is a copy of version"):
                 verify(folder, manifest_sha256)
         path.write_bytes(content)
     verify(folder, manifest_sha256)
-
-
-def test_one_document_is_read_without_the_others_and_never_damaged(published: tuple[Path, str]) -> None:
-    folder, manifest_sha256 = published
-    (folder / "model.onnx").write_bytes(b"another")
-
-    assert load_verified_json(folder, manifest_sha256, "metadata.json") == {"version": VERSION}
-    assert load_verified_json(folder, manifest_sha256, "reference.json") is None
-    (folder / "reference.json").write_text("{}")
-    assert load_verified_json(folder, manifest_sha256, "reference.json") is None
-    (folder / "metadata.json").write_text("{}")
-    with pytest.raises(ArtifactError, match=r"metadata\.json of version .* is damaged"):
-        load_verified_json(folder, manifest_sha256, "metadata.json")
-    with pytest.raises(ArtifactError, match="not the one that was published"):
-        load_verified_json(folder, "0" * 64, "metadata.json")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "plots/curve.png", MANIFEST])
@@ -122,19 +109,32 @@ def test_a_manifest_made_to_fit_changed_files_is_found(tmp_path: Path, published
     shutil.copy(forged / MANIFEST, folder / MANIFEST)
     shutil.copy(forged / "model.onnx", folder / "model.onnx")
 
-    with pytest.raises(ArtifactError, match="not the one that was published"):
+    with pytest.raises(ArtifactError, match=f"is a copy of version {other}"):
         verify(folder, manifest_sha256)
 
 
-def test_the_folder_of_another_version_under_this_name_is_found(tmp_path: Path, published: tuple[Path, str]) -> None:
+def test_a_folder_copied_under_this_name_is_refused_with_the_name_it_had(
+    tmp_path: Path, published: tuple[Path, str]
+) -> None:
     folder, manifest_sha256 = published
-    build(tmp_path, "v_20260301_010001", text="another network")
-    other, _ = publish(tmp_path, "v_20260301_010001")
+    copied = "v_20260301_010001"
+    build(tmp_path, copied, text="another network")
+    other, other_sha256 = publish(tmp_path, copied)
     shutil.rmtree(folder)
     shutil.copytree(other, folder)
 
-    with pytest.raises(ArtifactError, match="not the one that was published"):
-        verify(folder, manifest_sha256)
+    for known in (manifest_sha256, other_sha256):
+        with pytest.raises(
+            ArtifactError, match=rf"^the folder of version {VERSION} is a copy of version {copied}: restore"
+        ):
+            verify(folder, known)
+
+
+def test_a_folder_whose_manifest_is_older_than_the_name_in_it_is_read_as_before(published: tuple[Path, str]) -> None:
+    folder, _ = published
+    write_json(folder / MANIFEST, {"files": json.loads((folder / MANIFEST).read_text())["files"]})
+
+    verify(folder, hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest())
 
 
 @pytest.mark.parametrize("what", ["a folder", "a dangling link"])

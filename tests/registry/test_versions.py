@@ -32,7 +32,7 @@ def reserved(connection: Connection, settings: Settings, **changed: object) -> s
         "as_of": NOW,
         "now": NOW,
         "dag_run_id": None,
-        "artifact_root": settings.artifact_root,
+        "is_taken": lambda version: (settings.artifact_root / version).exists(),
     }
     return reserve(connection, **{**given, **changed})  # type: ignore[arg-type]
 

@@ -165,7 +165,7 @@ def _copy_of_the_champion(settings: Settings, change: Callable[[Path], None] = l
             as_of=present.as_of,
             now=NOW + DAY,
             dag_run_id=None,
-            artifact_root=root,
+            is_taken=lambda version: (root / version).exists(),
         )
         shutil.copytree(root / present.version, build_folder(root, name))
         (build_folder(root, name) / MANIFEST).unlink()

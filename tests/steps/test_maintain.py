@@ -38,7 +38,7 @@ def rejected(settings: Settings, count: int) -> list[str]:
                 as_of=END,
                 now=NOW + timedelta(minutes=1 + number),
                 dag_run_id=None,
-                artifact_root=settings.artifact_root,
+                is_taken=lambda version: (settings.artifact_root / version).exists(),
             )
             (new_build(settings.artifact_root, version) / "model.onnx").write_bytes(version.encode())
             folder, sha256 = publish(settings.artifact_root, version)

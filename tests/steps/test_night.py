@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from studyml.errors import ArtifactError, DeliveryError, InputError, RegistryError, SourceError, TrainingError
 from studyml.hyperparameters import Hyperparameters
+from studyml.registry.bundle import seal
 from studyml.settings import Settings
 from studyml.steps import night as steps
 from studyml.steps.night import night
@@ -298,13 +299,7 @@ def test_a_champion_that_another_process_made_meanwhile_scores_the_night(lived: 
     copied = lived.artifact_root / VERSION
     (lived.artifact_root / present).rename(copied)
     add_champion(lived, FIRST_NIGHT + DAY)
-    query(
-        lived,
-        "UPDATE studyml.model_versions SET manifest_sha256 = (SELECT manifest_sha256 FROM studyml.model_versions"
-        " WHERE version = %s) WHERE version = %s",
-        present,
-        VERSION,
-    )
+    query(lived, "UPDATE studyml.model_versions SET manifest_sha256 = %s WHERE version = %s", seal(copied), VERSION)
 
     steps.score(lived, as_of=FIRST_NIGHT, now=NOW, progress=silent)
 

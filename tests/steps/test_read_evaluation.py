@@ -25,7 +25,7 @@ def published(settings: Settings, *, reported: bool = True) -> str:
     with connect(settings.database) as connection:
         version = reserve(
             connection, architecture="mlp", recipe="selected", is_fallback=False, as_of=END, now=NOW, dag_run_id=None,
-            artifact_root=root,
+            is_taken=lambda version: (root / version).exists(),
         )  # fmt: skip
         folder = new_build(root, version)
         save_linear(folder, [1.0], 0.0)
