@@ -12,6 +12,7 @@ from studyml.errors import RegistryError
 from studyml.evaluation.gates import GateResult, Holdout, apply_gates, passed
 from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
 from studyml.evaluation.metrics import mean_absolute_error
+from studyml.evaluation.serving_gates import SCHEMA
 from studyml.features.definition import derive
 from studyml.registry.bundle import load_json, write_json
 from studyml.registry.kept_snapshots import load_snapshot
@@ -20,6 +21,7 @@ from studyml.registry.store import resume_build, save_build
 from studyml.registry.versions import Version, champion, find, record_gates, record_training
 from studyml.settings import Settings
 from studyml.steps.describe_candidate import describe_candidate
+from studyml.steps.judge_serving import judge_serving
 from studyml.steps.opening import artifact_store, own_database
 from studyml.steps.serving import open_version
 
@@ -66,10 +68,14 @@ def judge_candidate(
         metrics |= {"champion_mae": mean_absolute_error(holdout.actual, hours), "champion_version": present.version}
     parity = metrics.get("export_parity_hours")
     results = apply_gates(holdout, parity_hours=np.inf if parity is None else parity, seed=settings.seed)
+    frame = derive(load_snapshot(store, metrics["snapshot_sha256"]))
+    if np.isfinite(holdout.predicted["network"]).all() and len(holdout.actual):
+        results += judge_serving(folder, frame, holdout)
     write_holdout(folder / FILE, holdout)
     metadata |= {"metrics": metrics, "gates": [each.to_json() for each in results]}
-    frame = derive(load_snapshot(store, metrics["snapshot_sha256"]))
-    metadata = describe_candidate(folder, frame, holdout, metadata)
+    if all(each.passed for each in results if each.gate == SCHEMA):
+        # What cannot be encoded cannot be explained either.
+        metadata = describe_candidate(folder, frame, holdout, metadata)
     write_json(folder / "metadata.json", metadata)
     save_build(store, candidate.version)
     _store(connection, candidate, metrics, results)
