@@ -46,7 +46,7 @@ class Rolling:
 
 
 def rolling_errors(connection: Connection, *, as_of: datetime, window_days: int) -> list[Rolling]:
-    """All served predictions first, then those of each version that served in the window."""
+    """The served predictions first, then all of each version that predicted in the window, served or not."""
     with connection.cursor() as cursor:
         cursor.execute(_ROLLING, {"start": as_of - timedelta(days=window_days), "as_of": as_of, "served": SERVED})
         found = [
@@ -77,7 +77,7 @@ WITH current AS MATERIALIZED (
 ), scoped AS (
     SELECT %(served)s AS scope, session_id, error_hours, inside_80, inside_90 FROM current WHERE served
     UNION ALL
-    SELECT model_version, session_id, error_hours, inside_80, inside_90 FROM current WHERE served
+    SELECT model_version, session_id, error_hours, inside_80, inside_90 FROM current
 )
 SELECT scope, count(*), avg(abs(error_hours) ORDER BY session_id, error_hours),
     sqrt(avg(error_hours ^ 2 ORDER BY session_id, error_hours)), avg(error_hours ORDER BY session_id, error_hours),

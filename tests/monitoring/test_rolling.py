@@ -68,11 +68,11 @@ def test_each_version_is_a_scope_of_its_own_and_the_served_one_runs_across_them(
     assert rolling(settings) == {SERVED: (2, 2.0), EARLIER: (1, 1.0), VERSION: (1, 3.0)}
 
 
-def test_what_was_not_served_is_in_no_scope(settings: Settings) -> None:
+def test_what_a_challenger_predicted_is_in_its_scope_only(settings: Settings) -> None:
     judged(settings, [(1, END - DAY, 2.0, 1.0)], observed_at=END)
     query(settings, "UPDATE studyml.outcome_predictions SET role = 'challenger', served = false")
 
-    assert rolling(settings) == {SERVED: (0, None)}
+    assert rolling(settings) == {SERVED: (0, None), VERSION: (1, 1.0)}
 
 
 def test_served_comes_first_even_with_nothing_in_the_window(settings: Settings) -> None:
