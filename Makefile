@@ -55,10 +55,10 @@ down: install  ## stop what make up left running
 	@exec $(BIN)/studyml dev down
 
 test: install  ## the tests, in at most 20 minutes
-	@exec $(BIN)/python -m pytest -m "not deployment"
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile -m "not deployment"
 
 test-all: install  ## every test, in at most 60 minutes
-	@exec $(BIN)/python -m pytest
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: install  ## how fast, against a floor measured in the same run (QUICK=1: fewer rows and rounds)
 	$(BIN)/python benchmarks/scoring.py $(if $(QUICK),--rounds 2)
