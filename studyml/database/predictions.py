@@ -297,5 +297,4 @@ def newest_scored_night(connection: Connection) -> tuple[datetime, tuple[str, ..
             "SELECT as_of, versions FROM studyml.scoring_runs WHERE status = 'complete'"
             " ORDER BY as_of DESC, id DESC LIMIT 1"
         )
-        row = cursor.fetchone()
-    return None if row is None else (row[0], tuple(row[1]))
+        return next(((as_of, tuple(versions)) for as_of, versions in cursor.fetchall()), None)

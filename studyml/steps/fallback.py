@@ -50,12 +50,7 @@ def build_fallback(
     else WITHOUT_ANYTHING hours. The caller publishes and commits.
     """
     holdout, median, frame = _judged_on(settings, connection, run, candidate)
-    errors = (
-        {name: mean_absolute_error(holdout.actual, holdout.predicted[name]) for name in ("median", "estimate")}
-        if len(holdout.actual)
-        else {}
-    )
-    store = artifact_store(settings)
+    errors, store = _errors(holdout), artifact_store(settings)
     best = min(errors, key=lambda name: errors[name]) if errors else "estimate"
     version = reserve(
         connection,
@@ -75,7 +70,6 @@ def build_fallback(
     write_reference(folder, frame, predicted=_hours(frame, best, median))
     write_evaluation(folder, frame, metadata)
     save_build(store, version)
-    metrics = _metrics(holdout, best, errors)
     record_training(
         connection,
         version,
@@ -83,10 +77,17 @@ def build_fallback(
         training_through=None if candidate is None else candidate.training_through,
         training_rows=learned_from,
         holdout_rows=len(holdout.actual),
-        metrics=metrics,
+        metrics=_metrics(holdout, best, errors),
     )
     record_lineage(connection, version, metadata["lineage"])
     return version, why
+
+
+def _errors(holdout: Holdout) -> dict[str, float]:
+    """MAE, hours, of each naive predictor; empty without rows."""
+    if not len(holdout.actual):
+        return {}
+    return {name: mean_absolute_error(holdout.actual, holdout.predicted[name]) for name in ("median", "estimate")}
 
 
 def _metrics(holdout: Holdout, best: str, errors: dict[str, float]) -> dict[str, Any]:
