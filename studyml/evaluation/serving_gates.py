@@ -28,6 +28,7 @@ CHANCE = 0.05
 SIZE_LIMIT_BYTES = 20_000_000
 #: Encoding and predicting 1,000 sessions, seconds: a million of them are then scored in under 20 minutes on one core.
 TIME_LIMIT_SECONDS = 1.0
+_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, float("inf"))
 #: A dimension by the outcome itself: what happened to be long is long for every predictor.
 _HINDSIGHT = "actual_length"
 
@@ -120,9 +121,10 @@ def same_schema(wanted: Collection[str], supplied: Collection[str], *, inputs: i
 
 
 def small_and_fast(size_bytes: int, seconds_per_1000: float) -> list[GateResult]:
-    """What scoring loads is small, and it predicts fast."""
+    """What scoring loads is small, and it predicts fast: told in steps, since a time is never the same twice."""
+    seconds_per_1000 = next(each for each in _SECONDS if seconds_per_1000 <= each)
     size = f"scoring reads {size_bytes / 1e6:.2f} MB (limit {SIZE_LIMIT_BYTES / 1e6:.0f} MB)"
-    time = f"1,000 sessions are predicted in {seconds_per_1000:.3f} s (limit {TIME_LIMIT_SECONDS:g} s)"
+    time = f"1,000 sessions are predicted in at most {seconds_per_1000:g} s (limit {TIME_LIMIT_SECONDS:g} s)"
     return [
         GateResult("size", size_bytes <= SIZE_LIMIT_BYTES, size, float(size_bytes), limit=float(SIZE_LIMIT_BYTES)),
         GateResult("time", seconds_per_1000 <= TIME_LIMIT_SECONDS, time, seconds_per_1000, limit=TIME_LIMIT_SECONDS),

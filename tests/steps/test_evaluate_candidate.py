@@ -38,11 +38,6 @@ def stored_gates(settings: Settings, version: str) -> dict[str, dict[str, Any]]:
     return {gate["gate"]: gate for gate in gates}
 
 
-def without_time(gates: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """All but the one that is measured anew each time."""
-    return {name: gate for name, gate in gates.items() if name != "time"}
-
-
 def test_a_bad_network_fails_against_every_reference_and_all_numbers_are_stored(
     lived: Settings, constant_network: Callable[[float], None]
 ) -> None:
@@ -112,7 +107,7 @@ def test_judging_twice_gives_the_same_results(lived: Settings, constant_network:
 
     evaluate_candidate(lived, retraining_run_id=run_id)
 
-    assert without_time(stored_gates(lived, folder.name)) == without_time(first)
+    assert stored_gates(lived, folder.name) == first
 
 
 def test_what_would_be_served_is_judged_and_each_result_is_stored_with_its_number(
@@ -227,7 +222,7 @@ def test_a_candidate_that_a_crash_left_under_its_final_name_is_judged_as_it_was_
 
     evaluate_candidate(lived, retraining_run_id=run_id)
 
-    assert without_time(stored_gates(lived, folder.name)) == without_time(before)
+    assert stored_gates(lived, folder.name) == before
     assert "trained" not in before
 
 
