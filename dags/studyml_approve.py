@@ -34,7 +34,7 @@ from typing import Any
 from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from studyml_airflow.approval import RESPONSE_TIMEOUT, CandidateApproval
+from studyml_airflow.approval import ANSWER, RESPONSE_TIMEOUT, CandidateApproval
 from studyml_airflow.assets import CANDIDATE, CHAMPION
 from studyml_airflow.context import utc_now
 from studyml_airflow.defaults import dag_arguments
@@ -71,7 +71,7 @@ def keep_champion(question: dict[str, str]) -> bool:
     from studyml.steps.approve_version import reject_version
 
     # Read here and not handed over: a task directly below ``approve`` is skipped by it when the answer is no.
-    answer = get_current_context()["ti"].xcom_pull(task_ids="approve")
+    answer = get_current_context()["ti"].xcom_pull(task_ids="approve", key=ANSWER)
     if answer["chosen_options"] == [CandidateApproval.APPROVE]:
         raise AirflowSkipException("Approved: nothing is to be kept.")
     return reject_version(load_settings(), question["version"], actor=who(answer), reason="rejected in Airflow")

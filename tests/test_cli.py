@@ -346,7 +346,7 @@ class TestTheProcess:
 
     def test_a_database_is_made_ready_from_nothing(self, empty_database_url: str) -> None:
         status, out, err = self.studyml("db", "upgrade", STUDYML_DATABASE_URL=empty_database_url)
-        assert (status, out) == (0, "The schema studyml is at revision 0004.\n")
+        assert (status, out) == (0, "The schema studyml is at revision 0006.\n")
         assert err == ""
 
 

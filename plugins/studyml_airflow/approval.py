@@ -10,6 +10,8 @@ from studyml_airflow.settings import load_settings
 #: Where the settings cannot be asked yet, when a DAG file is read; the same as STUDYML_APPROVAL_HOURS by default.
 RESPONSE_TIMEOUT = timedelta(hours=72)
 
+ANSWER = "answer"
+
 
 class CandidateApproval(ApprovalOperator):
     """Ask a person; without an answer within STUDYML_APPROVAL_HOURS the default option is taken."""
@@ -18,3 +20,10 @@ class CandidateApproval(ApprovalOperator):
         """Read the deadline from the settings when the question is asked: reading a DAG file reads no setting."""
         self.response_timeout = timedelta(hours=load_settings().approval_hours)
         return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Keep the answer under its own key: where it is no, the operator ends before it returns one."""
+        if "error" not in event:
+            answer = {name: event[name] for name in ("chosen_options", "responded_by_user")}
+            context["ti"].xcom_push(key=ANSWER, value=answer)
+        return super().execute_complete(context, event)

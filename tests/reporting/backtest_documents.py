@@ -81,7 +81,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "settings": {"seed": 42},
         "studyml": "0.1.0",
         "assumptions": ["Nobody slept."],
-        "summary": {"nights": 4, "pages": 1, "tickets": 0, "promoted": 1},
+        "summary": {"nights": 4, "pages": 1, "tickets": 0, "escalations": 0, "recoveries": 0, "promoted": 1},
         "served": served,
         "thresholds": thresholds,
         "incidents": [incident()],
