@@ -13,6 +13,7 @@ from studyml.model import training
 from studyml.model.networks import Layout, Target, serving_network
 from studyml.model.recipe import Recipe
 from studyml.settings import Settings
+from studyml.steps import evaluate_candidate
 from studyml.steps.check_retraining import check_retraining
 from studyml.steps.night import retrain as retrain_step
 from studyml.steps.observe import observe
@@ -97,10 +98,16 @@ def trained_to_say(hours: float, rows: training.Rows, recipe: Recipe, layout: La
 
 
 @pytest.fixture
-def constant_network(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Make every training return, at once, a network that always says the given hours."""
+def constant_network(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make every training return, at once, a network that always says the given hours.
 
-    def always(hours: float) -> None:
+    As a stand-in for a good or a bad network it is judged by its error; ``whole``: by every gate.
+    """
+
+    def always(hours: float, *, whole: bool = False) -> None:
+        if not whole:
+            monkeypatch.setattr(evaluate_candidate, "judge_serving", lambda *_: [])
+
         def train(rows: training.Rows, recipe: Recipe, layout: Layout, _: Any = None) -> training.Trained:
             return trained_to_say(hours, rows, recipe, layout)
 

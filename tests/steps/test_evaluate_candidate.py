@@ -39,9 +39,9 @@ def stored_gates(settings: Settings, version: str) -> dict[str, dict[str, Any]]:
 
 
 def test_a_bad_network_fails_against_every_reference_and_all_numbers_are_stored(
-    lived: Settings, constant_network: Callable[[float], None]
+    lived: Settings, constant_network: Callable[..., None]
 ) -> None:
-    constant_network(20.0)
+    constant_network(20.0, whole=True)
     run_id, folder = candidate(lived)
 
     assert evaluate_candidate(lived, retraining_run_id=run_id) is False
@@ -64,7 +64,7 @@ def test_a_bad_network_fails_against_every_reference_and_all_numbers_are_stored(
 
 
 def test_a_champion_that_reads_what_the_rows_do_not_hold_is_a_sentence(
-    lived: Settings, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    lived: Settings, constant_network: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     constant_network(20.0)
     run_id, _ = candidate(lived)
@@ -83,7 +83,7 @@ def test_a_champion_that_reads_what_the_rows_do_not_hold_is_a_sentence(
 
 
 def test_the_champion_is_judged_on_the_same_rows_by_what_it_would_have_been_served(
-    lived: Settings, constant_network: Callable[[float], None]
+    lived: Settings, constant_network: Callable[..., None]
 ) -> None:
     constant_network(3.0)
     run_id, folder = candidate(lived)
@@ -99,7 +99,7 @@ def test_the_champion_is_judged_on_the_same_rows_by_what_it_would_have_been_serv
         assert holdout.predicted["champion"][row] == pytest.approx(expected, abs=1e-5)
 
 
-def test_judging_twice_gives_the_same_results(lived: Settings, constant_network: Callable[[float], None]) -> None:
+def test_judging_twice_gives_the_same_results(lived: Settings, constant_network: Callable[..., None]) -> None:
     constant_network(3.0)
     run_id, folder = candidate(lived)
     evaluate_candidate(lived, retraining_run_id=run_id)
@@ -111,9 +111,9 @@ def test_judging_twice_gives_the_same_results(lived: Settings, constant_network:
 
 
 def test_what_would_be_served_is_judged_and_each_result_is_stored_with_its_number(
-    lived: Settings, constant_network: Callable[[float], None]
+    lived: Settings, constant_network: Callable[..., None]
 ) -> None:
-    constant_network(3.0)
+    constant_network(3.0, whole=True)
     run_id, folder = candidate(lived)
     path = folder / "features.json"
     stored = json.loads(path.read_text())
@@ -132,9 +132,9 @@ def test_what_would_be_served_is_judged_and_each_result_is_stored_with_its_numbe
 
 
 def test_a_network_that_wants_what_scoring_cannot_supply_is_not_run(
-    lived: Settings, constant_network: Callable[[float], None]
+    lived: Settings, constant_network: Callable[..., None]
 ) -> None:
-    constant_network(3.0)
+    constant_network(3.0, whole=True)
     run_id, folder = candidate(lived)
     path = folder / "features.json"
     stored = json.loads(path.read_text())
@@ -146,7 +146,7 @@ def test_a_network_that_wants_what_scoring_cannot_supply_is_not_run(
 
 
 def test_numbers_that_are_not_finite_fail_the_gate_and_do_not_crash(
-    simulated: Settings, constant_network: Callable[[float], None]
+    simulated: Settings, constant_network: Callable[..., None]
 ) -> None:
     constant_network(float("nan"))
     run_id, folder = candidate(simulated)
@@ -160,7 +160,7 @@ def test_numbers_that_are_not_finite_fail_the_gate_and_do_not_crash(
 
 
 def test_an_export_that_differs_from_keras_fails_the_gate(
-    simulated: Settings, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    simulated: Settings, constant_network: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     constant_network(3.0)
     save = build_candidate.save
@@ -182,7 +182,7 @@ def test_an_export_that_differs_from_keras_fails_the_gate(
 
 
 def test_a_damaged_champion_fails_the_run_with_a_sentence_and_decides_nothing(
-    lived: Settings, constant_network: Callable[[float], None]
+    lived: Settings, constant_network: Callable[..., None]
 ) -> None:
     constant_network(3.0)
     run_id, folder = candidate(lived)
@@ -199,7 +199,7 @@ def test_a_damaged_champion_fails_the_run_with_a_sentence_and_decides_nothing(
 
 
 def test_a_missing_snapshot_fails_the_run_with_a_sentence(
-    lived: Settings, constant_network: Callable[[float], None]
+    lived: Settings, constant_network: Callable[..., None]
 ) -> None:
     constant_network(3.0)
     run_id, _ = candidate(lived)
@@ -212,7 +212,7 @@ def test_a_missing_snapshot_fails_the_run_with_a_sentence(
 
 
 def test_a_candidate_that_a_crash_left_under_its_final_name_is_judged_as_it_was_built(
-    lived: Settings, constant_network: Callable[[float], None]
+    lived: Settings, constant_network: Callable[..., None]
 ) -> None:
     constant_network(3.0)
     run_id, folder = candidate(lived)
