@@ -87,7 +87,7 @@ def test_a_rollback_while_a_retraining_publishes_is_neither_lost_nor_overtaken(
     assert first in whole_versions(better)
 
 
-def test_a_rollback_between_judging_and_promoting_makes_the_run_judge_again_and_not_fail(
+def test_a_rollback_while_a_decided_candidate_is_published_leaves_one_champion_and_fails_nothing(
     better: Settings, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [first] = champions(better)
@@ -108,8 +108,7 @@ def test_a_rollback_between_judging_and_promoting_makes_the_run_judge_again_and_
     assert decided["decision"] in ("promoted", "rejected")
     the_log_fits(better)
     assert status_of(better, bad) == "quarantined"
-    judged_against = "SELECT metrics ->> 'champion_version' FROM studyml.model_versions WHERE version = %s"
-    assert query(better, judged_against, (decided["version"],)) == [(first,)]
+    assert champions(better) in ([first], [decided["version"]])
 
 
 def test_two_rollbacks_at_once_take_back_one_version(better: Settings) -> None:
