@@ -13,7 +13,7 @@ _SAME_HOURS = 1e-9
 
 @dataclass(frozen=True)
 class Deployment:
-    """One row of ``deployments``; ``to_version`` is None from a retirement on."""
+    """One row of ``deployments`` in which the champion changed."""
 
     id: int
     action: str
@@ -26,11 +26,11 @@ class Deployment:
 
 
 def deployments(connection: Connection) -> list[Deployment]:
-    """Every change of the champion, oldest first."""
+    """Every change of the champion, oldest first; the beginnings and ends of trials, in the same log, are none."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, action, as_of, recorded_at, actor, from_version, to_version, reason FROM studyml.deployments"
-            " ORDER BY id"
+            " WHERE action IN ('promote', 'rollback') ORDER BY id"
         )
         return [Deployment(*row) for row in cursor.fetchall()]
 
@@ -53,14 +53,17 @@ def predecessors(connection: Connection) -> list[Version]:
 
 
 def served_since(connection: Connection, moment: datetime) -> set[str]:
-    """The versions that served at ``moment`` or later, by the night that each change belongs to."""
+    """The versions that served at ``moment`` or later, as champion or on trial, by the nights of the log."""
     log = deployments(connection)
     ends = [*(each.as_of for each in log[1:]), None]
-    return {
+    champions = {
         each.to_version
         for each, end in zip(log, ends, strict=True)
         if each.to_version and (end is None or end > moment)
     }
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT from_version FROM studyml.deployments WHERE action = 'retire' AND as_of > %s", (moment,))
+        return champions | {str(version) for (version,) in cursor.fetchall() if version}
 
 
 def quarantined_twin(connection: Connection, version: str) -> str | None:

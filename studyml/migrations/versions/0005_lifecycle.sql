@@ -23,11 +23,11 @@ COMMENT ON COLUMN studyml.replaced_predictions.replaced_by IS 'The scoring run w
 
 CREATE VIEW analytics.deployments AS
 SELECT d.id, d.recorded_at, d.action, d.from_version, d.to_version, d.actor, d.reason, d.as_of
-FROM studyml.deployments d;
+FROM studyml.deployments d WHERE d.action IN ('promote', 'rollback');
 COMMENT ON VIEW analytics.deployments IS 'Every change of the version that serves, who made it and why; never rewritten.';
 COMMENT ON COLUMN analytics.deployments.id IS 'The order of the changes.';
 COMMENT ON COLUMN analytics.deployments.recorded_at IS 'When it took effect.';
-COMMENT ON COLUMN analytics.deployments.action IS 'promote, rollback (the version before was quarantined) or retire.';
+COMMENT ON COLUMN analytics.deployments.action IS 'promote, or rollback (the version before was quarantined).';
 COMMENT ON COLUMN analytics.deployments.from_version IS 'Version that served until then; empty where none did.';
 COMMENT ON COLUMN analytics.deployments.to_version IS 'Version that serves from then on; empty where none does.';
 COMMENT ON COLUMN analytics.deployments.actor IS 'Who did it: studyml for a retraining, else a user.';
