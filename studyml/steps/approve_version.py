@@ -108,6 +108,7 @@ def _judge_again(settings: Settings, connection: Connection, found: Version, pre
     results = judge_candidate(settings, connection, found, present)
     uri, manifest_sha256 = publish(store, found.version)
     commit_artifact(connection, found.version, manifest_sha256=manifest_sha256, artifact_uri=uri)
+    connection.commit()  # the files are those of this hash from now on, whatever becomes of the promotion
     return [each.reason for each in results if not each.passed]
 
 

@@ -12,7 +12,7 @@ from studyml.settings import Settings
 
 LIBRARIES = ("tensorflow", "keras", "onnx", "onnxruntime", "scikit-learn", "numpy")
 #: Settings that say where things are, and may hold a password: never recorded.
-_PLACES = ("_url", "_urls", "_root")
+_PLACES = ("_url", "_urls", "_root", "_cache")
 _GIT_SECONDS = 5
 
 
