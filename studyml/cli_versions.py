@@ -152,7 +152,7 @@ def versions_live(
         print_json(found)
         return
     typer.echo(
-        f"{_time(moment)}: {found['version'] or 'no version'} was live, since {_time(found['since'])}"
+        f"{_time(moment)}: {found['version']} was live, since {_time(found['since'])}"
         f" ({found['action']} by {found['actor']}: {found['reason']})."
     )
     if session is not None:
@@ -258,7 +258,7 @@ def versions_prune(
 
 
 def _deployed(found: Any) -> str:
-    change = f"{found.from_version or 'none'} to {found.to_version or 'none'}"
+    change = f"{found.from_version or 'none'} to {found.to_version}"
     return f"{change}, by {found.actor}: {found.reason}"
 
 

@@ -21,7 +21,7 @@ class Deployment:
     recorded_at: datetime
     actor: str
     from_version: str | None
-    to_version: str | None
+    to_version: str
     reason: str
 
 
@@ -47,7 +47,7 @@ def predecessors(connection: Connection) -> list[Version]:
     A quarantined version is none of them, whatever it did before.
     """
     known = {each.version: each for each in list_versions(connection)}
-    served = dict.fromkeys(each.to_version for each in reversed(deployments(connection)) if each.to_version)
+    served = dict.fromkeys(each.to_version for each in reversed(deployments(connection)))
     found = [known[version] for version in served if version in known]
     return [each for each in found if each.status == "retired" and each.artifact_uri is not None]
 
@@ -56,14 +56,10 @@ def served_since(connection: Connection, moment: datetime) -> set[str]:
     """The versions that served at ``moment`` or later, as champion or on trial, by the nights of the log."""
     log = deployments(connection)
     ends = [*(each.as_of for each in log[1:]), None]
-    champions = {
-        each.to_version
-        for each, end in zip(log, ends, strict=True)
-        if each.to_version and (end is None or end > moment)
-    }
+    champions = {each.to_version for each, end in zip(log, ends, strict=True) if end is None or end > moment}
     with connection.cursor() as cursor:
         cursor.execute("SELECT from_version FROM studyml.deployments WHERE action = 'retire' AND as_of > %s", (moment,))
-        return champions | {str(version) for (version,) in cursor.fetchall() if version}
+        return champions | {str(version) for (version,) in cursor.fetchall()}
 
 
 def quarantined_twin(connection: Connection, version: str) -> str | None:

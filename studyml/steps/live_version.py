@@ -24,11 +24,10 @@ def live_version(settings: Settings, *, moment: datetime, session_id: int | None
         found = live_at(connection, moment)
         if found is None:
             raise RegistryError(f"no version was live at {_words(moment)}: {_first(connection)}.")
-        status = None if found.to_version is None else find(connection, found.to_version).status
         document = {
             "at": moment,
             "version": found.to_version,
-            "status_now": status,
+            "status_now": find(connection, found.to_version).status,
             "since": found.recorded_at,
             **{name: value for name, value in asdict(found).items() if name in ("action", "actor", "reason")},
         }

@@ -35,18 +35,6 @@ def test_a_session_without_a_prediction_is_a_sentence(lived: Settings) -> None:
         live_version(lived, moment=NOW, session_id=987654)
 
 
-def test_from_a_retirement_on_no_version_is_live(lived: Settings) -> None:
-    query(
-        lived,
-        "INSERT INTO studyml.deployments (action, as_of, recorded_at, actor, from_version, reason)"
-        " SELECT 'retire', %s, %s, 'ada', version, 'damaged' FROM studyml.model_versions WHERE status = 'champion'",
-        (NOW + timedelta(days=1), NOW + timedelta(days=1)),
-    )
-
-    assert live_version(lived, moment=NOW + timedelta(days=2), session_id=None)["version"] is None
-    assert live_version(lived, moment=NOW, session_id=None)["version"] is not None
-
-
 def test_an_empty_database_says_that_none_was_ever_deployed(settings: Settings) -> None:
     with pytest.raises(RegistryError, match="none was ever deployed"):
         live_version(settings, moment=NOW, session_id=None)

@@ -29,7 +29,7 @@ COMMENT ON COLUMN analytics.deployments.id IS 'The order of the changes.';
 COMMENT ON COLUMN analytics.deployments.recorded_at IS 'When it took effect.';
 COMMENT ON COLUMN analytics.deployments.action IS 'promote, or rollback (the version before was quarantined).';
 COMMENT ON COLUMN analytics.deployments.from_version IS 'Version that served until then; empty where none did.';
-COMMENT ON COLUMN analytics.deployments.to_version IS 'Version that serves from then on; empty where none does.';
+COMMENT ON COLUMN analytics.deployments.to_version IS 'Version that serves from then on.';
 COMMENT ON COLUMN analytics.deployments.actor IS 'Who did it: studyml for a retraining, else a user.';
 COMMENT ON COLUMN analytics.deployments.reason IS 'Why.';
 COMMENT ON COLUMN analytics.deployments.as_of IS 'The night that it belongs to.';
