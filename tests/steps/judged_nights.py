@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from studyml.alerting.incidents import DEGRADED, open_incident
 from studyml.settings import Settings
 from studyml.steps.monitor import monitor
+from studyml.steps.opening import own_database
 from tests.conftest import END, NOW
 from tests.scoring.world import add_champion, create_source, judged, query
 
@@ -42,3 +44,21 @@ def messages(settings: Settings) -> list[str]:
 
 def incidents(settings: Settings) -> list[tuple[str, str]]:
     return query(settings, "SELECT kind, status FROM studyml.incidents ORDER BY id")
+
+
+def open_degradation(settings: Settings, as_of: datetime) -> int:
+    """An open incident that pages about degraded predictions; return its id."""
+    with own_database(settings) as connection:
+        found = open_incident(
+            connection,
+            kind=DEGRADED,
+            severity="page",
+            title="predictions degraded",
+            model_version=None,
+            figures={},
+            as_of=as_of,
+            now=NOW,
+        )
+        connection.commit()
+    assert found is not None
+    return found

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from studyml.alerting.incidents import DEGRADED, open_incident
 from studyml.errors import ArtifactError
 from studyml.registry.retraining import decide
 from studyml.settings import Settings
@@ -14,6 +13,7 @@ from studyml.steps.observe import observe
 from studyml.steps.opening import own_database
 from studyml.steps.train_candidate import train_candidate
 from tests.conftest import END, FIRST_NIGHT, NOW
+from tests.steps.judged_nights import open_degradation
 from tests.steps.retraining import last_run, query
 
 DAY = timedelta(days=1)
@@ -159,18 +159,7 @@ def test_rows_refused_and_used_up_before_are_not_subtracted_again(quiet: Setting
 
 
 def test_a_degradation_makes_a_retraining_due_once(quiet: Settings) -> None:
-    with own_database(quiet) as connection:
-        open_incident(
-            connection,
-            kind=DEGRADED,
-            severity="page",
-            title="predictions degraded",
-            model_version=None,
-            figures={},
-            as_of=LATER,
-            now=NOW,
-        )
-        connection.commit()
+    open_degradation(quiet, LATER)
     first = check(quiet)
     assert first is not None
     assert last_run(quiet)["reason"] == "degraded"
@@ -308,18 +297,7 @@ class TestTheBreaker:
 
 
 def test_two_checks_at_once_open_one_retraining_for_an_incident(quiet: Settings) -> None:
-    with own_database(quiet) as connection:
-        open_incident(
-            connection,
-            kind=DEGRADED,
-            severity="page",
-            title="predictions degraded",
-            model_version=None,
-            figures={},
-            as_of=LATER,
-            now=NOW,
-        )
-        connection.commit()
+    open_degradation(quiet, LATER)
 
     assert check(quiet, dag_run_id="scheduled__1") is not None
     assert check(quiet, dag_run_id="manual__2") is None

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from studyml.alerting.incidents import DEGRADED, open_incident
 from studyml.alerting.lifecycle import Moment
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.watch_retraining import watch_retraining
 from tests.conftest import END, NOW
 from tests.scoring.world import add_champion, query
+from tests.steps.judged_nights import open_degradation
 
 DAY = timedelta(days=1)
 VERSION = "v_20260301_000000"
@@ -88,20 +88,7 @@ class TestFailingInARow:
 class TestARetrainingForADegradation:
     @pytest.fixture
     def incident(self, settings: Settings) -> int:
-        with own_database(settings) as connection:
-            found = open_incident(
-                connection,
-                kind=DEGRADED,
-                severity="page",
-                title="predictions degraded",
-                model_version=None,
-                figures={},
-                as_of=END,
-                now=NOW,
-            )
-            connection.commit()
-        assert found is not None
-        return found
+        return open_degradation(settings, END)
 
     def test_that_was_rejected_asks_for_a_person_once(self, settings: Settings, incident: int) -> None:
         run(settings, "rejected", incident=incident)
