@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from studyml.errors import ArtifactError
 
@@ -54,7 +55,7 @@ def _unwritable(root: Path, error: OSError) -> ArtifactError:
 
 def require_writable(root: Path) -> None:
     """Raise ArtifactError unless a file can be made in the artifact root."""
-    probe = new_build(root, ".probe")
+    probe = new_build(root, f".probe-{uuid4().hex}")
     shutil.rmtree(probe)
 
 

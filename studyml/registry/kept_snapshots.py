@@ -6,7 +6,7 @@ import os
 from studyml.errors import ArtifactError, StoreError
 from studyml.frame import Frame
 from studyml.registry.objects import download, list_objects, open_objects, upload
-from studyml.registry.snapshot import FOLDER, read_snapshot, snapshot_path, write_snapshot
+from studyml.registry.snapshot import FOLDER, aside, read_snapshot, snapshot_path, write_snapshot
 from studyml.registry.store import ArtifactStore
 
 
@@ -17,7 +17,7 @@ def keep_snapshot(store: ArtifactStore, frame: Frame) -> str:
         return sha256
     objects, path = open_objects(store.remote), snapshot_path(store.local, sha256)
     upload(objects, path, f"{FOLDER}/{path.name}")
-    again = path.with_suffix(f".{os.getpid()}.part")
+    again = aside(path)
     try:
         download(objects, f"{FOLDER}/{path.name}", again)
         kept = again.read_bytes() == path.read_bytes()
@@ -37,7 +37,7 @@ def load_snapshot(store: ArtifactStore, sha256: str) -> Frame:
     with contextlib.suppress(ArtifactError):
         return read_snapshot(store.local, sha256)
     path = snapshot_path(store.local, sha256)
-    part = path.with_suffix(f".{os.getpid()}.part")
+    part = aside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         download(open_objects(store.remote), f"{FOLDER}/{path.name}", part)

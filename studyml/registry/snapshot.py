@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def write_snapshot(root: Path, frame: Frame) -> str:
     sha256 = content_hash(frame)
     final = snapshot_path(root, sha256)
     table = pd.DataFrame({name: _readable(frame, name) for name in frame.columns})
-    temporary = final.with_suffix(f".{os.getpid()}.part")
+    temporary = aside(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         table.to_parquet(temporary, index=False)
@@ -103,6 +104,11 @@ def remove_snapshots(root: Path, *, kept: Iterable[str], older_than: float) -> l
 def snapshot_path(root: Path, sha256: str) -> Path:
     """Where the snapshot of this content is kept."""
     return root / FOLDER / f"{sha256}.parquet"
+
+
+def aside(path: Path) -> Path:
+    """A name beside ``path`` that no other writer has: on a shared disk also processes share their numbers."""
+    return path.with_suffix(f".{uuid4().hex}.part")
 
 
 #: Stored for a category that the vocabulary does not hold; the last level, so that codes keep their meaning.

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from studyml.errors import ArtifactError, StoreError
 from studyml.registry import bundle
@@ -191,7 +192,7 @@ def require_writable(store: ArtifactStore) -> None:
     bundle.require_writable(store.local)
     if store.remote is None:
         return
-    objects, name = open_objects(store.remote), f".probe-{os.getpid()}"
+    objects, name = open_objects(store.remote), f".probe-{uuid4().hex}"
     write_text(objects, name, name)
     try:
         kept = read_text(objects, name)

@@ -54,6 +54,23 @@ def test_the_same_rows_have_the_same_name_however_their_vocabulary_is_ordered(
     assert write_snapshot(tmp_path, reordered(frame)) == write_snapshot(tmp_path, frame)
 
 
+def test_two_that_write_the_same_rows_at_the_same_time_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, replace, others = snapshot_frame(simulated_log()), os.replace, []
+
+    def as_another_writes(source: Path, target: Path) -> None:
+        if not others:
+            others.append("in the middle of writing")
+            others[0] = write_snapshot(tmp_path, frame)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", as_another_writes)
+
+    assert [write_snapshot(tmp_path, frame)] == others
+    assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [f"{others[0]}.parquet"]
+
+
 def test_one_changed_value_gives_another_name(tmp_path: Path) -> None:
     frame = snapshot_frame(simulated_log())
     hours = frame["actual_duration"].copy()
