@@ -70,8 +70,9 @@ bench-quality: install  ## how good, beside peers, by process and real log (QUIC
 bench-training: install  ## how long a retraining takes, beside the guide's loop, and to a million sessions (QUICK=1)
 	$(BIN)/python -m benchmarks.training $(if $(QUICK),--quick)
 
-bench-gates: install  ## how often noise gets past the gates, and wrong ends of trials (QUICK=1: less; TRIALS=1: trials only)
+bench-gates: install  ## wrong decisions of the gates and of trials (QUICK=1: fewer; TRIALS=1: trials only)
 	$(if $(TRIALS),,$(BIN)/python -m benchmarks.gates $(if $(QUICK),--quick))
+	$(if $(TRIALS),,$(BIN)/python -m benchmarks.gates --equals $(if $(QUICK),--quick))
 	$(BIN)/python -m benchmarks.gates --trials $(if $(QUICK),--quick)
 
 bench-alerts: install  ## how often alerts ring for nothing, and how soon for a change, beside peers (QUICK=1: fewer years)

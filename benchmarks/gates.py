@@ -1,7 +1,8 @@
 """How often a network that learned nothing gets past the gates, and how often one that learned something does.
 
-    .venv/bin/python -m benchmarks.gates [--quick] [--logs 20] [--trials] [--json FILE]
+    .venv/bin/python -m benchmarks.gates [--quick] [--logs 20] [--equals | --trials] [--json FILE]
 
+``--equals`` measures how often a network that is as good as its champion is rejected, see ``benchmarks/equals.py``;
 ``--trials`` measures the trials of challengers instead, see ``benchmarks/trials.py``.
 
 Each log is a simulated one, its labels either the guide's or noise that follows from nothing, with a seed of its own
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import trials
+from benchmarks import equals, trials
 from benchmarks.quality.frames import LABEL, labelled_frame
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.errors import TrainingError
@@ -60,8 +61,7 @@ def log(labels: Labels, sessions: int, seed: int) -> Frame:
 
 def gates(frame: Frame, seed: int) -> list[GateResult] | None:
     """The gates' results of the default portfolio; None where nothing could be trained."""
-    fraction = Settings.model_fields["holdout_fraction"].default
-    held = newest_rows(frame["session_date"].astype(np.int64), frame["id"].astype(np.int64), fraction)
+    held = _newest(frame)
     try:
         chosen, _ = fit_portfolio(frame.take(~held), portfolio("auto", "auto", Hyperparameters(), seed=seed))
     except TrainingError:
@@ -70,6 +70,11 @@ def gates(frame: Frame, seed: int) -> list[GateResult] | None:
         return None
     predicted = limited(predict_hours(chosen.fitted, frame.take(held)))
     return apply_gates(with_naive(frame.take(~held), frame.take(held), predicted), parity_hours=0.0, seed=seed)
+
+
+def _newest(frame: Frame) -> NDArray[np.bool_]:
+    fraction = Settings.model_fields["holdout_fraction"].default
+    return newest_rows(frame["session_date"].astype(np.int64), frame["id"].astype(np.int64), fraction)
 
 
 def measure(name: str, sessions: int, logs: int) -> dict[str, Any]:
@@ -86,11 +91,26 @@ def measure(name: str, sessions: int, logs: int) -> dict[str, Any]:
     }
 
 
+def measure_equals(sizes: tuple[int, ...], logs: int, console: Console) -> list[dict[str, Any]]:
+    """The gates' results for networks that are as good as their champion, counted for each size."""
+    found = []
+    for sessions in sizes:
+        results = []
+        for seed in range(logs):
+            console.print(f"an equal champion, {sessions} sessions, log {seed + 1} of {logs}", style="dim")
+            frame = log(LABELS["the guide's"], sessions, seed)
+            held = _newest(frame)
+            results.append(equals.gates(frame.take(~held), frame.take(held), seed))
+        found.append(equals.count(sessions, results))
+    return found
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gates", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="100 sessions, 5 logs")
     parser.add_argument("--logs", type=int, help="logs of each kind and size (default 20)")
+    parser.add_argument("--equals", action="store_true", help="networks as good as their champion: who is rejected")
     parser.add_argument("--trials", action="store_true", help="the trials of challengers: no network is trained")
     parser.add_argument("--rounds", type=int, help="trials of each kind (default 300, with --quick 100)")
     parser.add_argument("--json", type=Path, help="write the figures to a file as well")
@@ -100,10 +120,16 @@ def main() -> None:
         _write(options.json, found)
         return
     logs = options.logs or (5 if options.quick else 20)
+    sizes = QUICK_SIZES if options.quick else SIZES
+    if options.equals:
+        found = measure_equals(sizes, logs, Console(stderr=True))
+        equals.show(found, Console())
+        _write(options.json, found)
+        return
     console, found = Console(stderr=True), []
     table = Table("labels", "sessions", "logs", "passed", "limit 1.00")
     for name in LABELS:
-        for sessions in QUICK_SIZES if options.quick else SIZES:
+        for sessions in sizes:
             console.print(f"{name}, {sessions} sessions", style="dim")
             found.append(measure(name, sessions, logs))
             table.add_row(*map(str, found[-1].values()))
