@@ -22,7 +22,7 @@ from tests.faults.killed_step import HOURS
 from tests.faults.test_publishing import better, whole_versions
 from tests.steps.retraining import champions, constant_network, query, retrained
 from tests.steps.test_maintain import later, rejected
-from tests.steps.test_publish_version import judged, lengthen, status_of
+from tests.steps.test_publish_version import judged, status_of
 
 __all__ = ["better", "constant_network"]
 WHO = {"actor": "ada", "reason": "too long"}
@@ -89,32 +89,27 @@ def test_a_rollback_while_a_retraining_publishes_is_neither_lost_nor_overtaken(
     assert first in whole_versions(better)
 
 
-@pytest.fixture
-def taken_back(lived: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The version that a person takes back while the next publication is about to commit."""
-    commit, done = publishing.commit_artifact, []
+def take_back_at_commit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """While the next publication is about to commit, a person takes the champion back; which one, is in the list."""
+    commit, taken_back = publishing.commit_artifact, list[str]()
 
     def after_a_rollback(*given: Any, **named: Any) -> None:
-        if armed(lived) and not done:
-            done.append(rollback_version(lived, None, now=NOW, **WHO).quarantined)
+        if not taken_back:
+            taken_back.append(rollback_version(settings, None, now=NOW, **WHO).quarantined)
         commit(*given, **named)
 
     monkeypatch.setattr(publishing, "commit_artifact", after_a_rollback)
-    return done
-
-
-def armed(settings: Settings) -> bool:
-    """Whether a second candidate is on its way: the first one must become champion before it can be taken back."""
-    return bool(query(settings, "SELECT count(*) > 2 FROM studyml.retraining_runs")[0][0])
+    return taken_back
 
 
 def test_a_candidate_whose_champion_is_taken_back_meanwhile_is_judged_against_the_one_before(
-    better: Settings, constant_network: Callable[[float], None], taken_back: list[str]
+    better: Settings, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     constant_network(19.0)
     bad = (retrained(better) or {})["version"]
     constant_network(HOURS)
     run_id = judged(better, now=NOW + timedelta(minutes=1))
+    taken_back = take_back_at_commit(better, monkeypatch)
 
     decided = publish_version(better, retraining_run_id=run_id, now=NOW)
 
@@ -126,31 +121,26 @@ def test_a_candidate_whose_champion_is_taken_back_meanwhile_is_judged_against_th
 
 
 def test_a_candidate_that_is_worse_than_the_champion_a_person_went_back_to_is_rejected(
-    lived: Settings, constant_network: Callable[[float], None], taken_back: list[str]
+    better: Settings, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [first] = champions(lived)
-    query(lived, "CREATE TABLE kept AS SELECT id, actual_duration FROM study_sessions")
-    lengthen(lived)
-    constant_network(HOURS)
-    bad = (retrained(lived) or {})["version"]
-    query(lived, "UPDATE study_sessions s SET actual_duration = k.actual_duration FROM kept k WHERE k.id = s.id")
-    # The median of the newest is better than all that is naive, and worse than a network that learned something.
-    (median,) = query(
-        lived,
-        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY actual_duration) FROM (SELECT actual_duration FROM"
-        " study_sessions WHERE actual_duration IS NOT NULL ORDER BY session_date DESC LIMIT 108) newest",
-    )[0]
-    constant_network(median)
-    run_id = judged(lived, now=NOW + timedelta(minutes=1))
+    versions = []
+    for minute, hours in enumerate((19.0, 19.5)):
+        constant_network(hours)
+        versions.append((retrained(better, now=NOW + timedelta(minutes=minute)) or {})["version"])
+    query(better, "UPDATE study_sessions SET actual_duration = actual_duration - 0.5 WHERE actual_duration >= 19")
+    constant_network(19.2)  # nearer to what is true now than 19.5, and not as near as 19.0
+    run_id = judged(better, now=NOW + timedelta(minutes=2))
+    taken_back = take_back_at_commit(better, monkeypatch)
 
-    decided = publish_version(lived, retraining_run_id=run_id, now=NOW)
+    decided = publish_version(better, retraining_run_id=run_id, now=NOW)
 
-    assert taken_back == [bad]
+    assert taken_back == versions[1:]
     assert decided["decision"] == "rejected"
     assert any("is worse than the champion" in reason for reason in decided["reasons"])
-    assert status_of(lived, decided["version"]) == "rejected"
-    assert champions(lived) == [first]
-    the_log_fits(lived)
+    assert decided["reasons"][-1] == f"{versions[0]} stays champion"
+    assert status_of(better, decided["version"]) == "rejected"
+    assert champions(better) == versions[:1]
+    the_log_fits(better)
 
 
 def test_two_rollbacks_at_once_take_back_one_version(better: Settings) -> None:
