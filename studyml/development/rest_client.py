@@ -86,12 +86,17 @@ class AirflowClient:
         return str(self._get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def fail_active_runs(self) -> int:
-        """Mark every run as failed that a killed command left queued or running; returns their number."""
-        path = "/api/v2/dags/~/dagRuns"
-        runs = self._get(path, state=list(_ACTIVE), limit=100)["dag_runs"]
-        for run in runs:
+        """Mark every run as failed that a killed command left queued or running; returns their number.
+
+        A run that waits for a person's answer waits on: nothing of it was interrupted, and nobody would ask again.
+        """
+        asking = self._get("/api/v2/dags/~/dagRuns/~/taskInstances", state="awaiting_input", limit=100)
+        waiting = {(task["dag_id"], task["dag_run_id"]) for task in asking["task_instances"]}
+        runs = self._get("/api/v2/dags/~/dagRuns", state=list(_ACTIVE), limit=100)["dag_runs"]
+        left = [run for run in runs if (run["dag_id"], run["dag_run_id"]) not in waiting]
+        for run in left:
             self._send("PATCH", f"/api/v2/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
-        return len(runs)
+        return len(left)
 
     def task_states(self, dag_id: str, run_id: str) -> list[TaskState]:
         """All task instances of a run that have a state, in the order they started."""

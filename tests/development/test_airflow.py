@@ -47,6 +47,17 @@ def small():
 small()
 """
 
+ASKING = """
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import dag
+
+@dag(schedule=None)
+def asking():
+    ApprovalOperator(task_id="ask", subject="Shall it serve?")
+
+asking()
+"""
+
 
 @pytest.fixture(scope="module")
 def settings(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowSettings]:
@@ -54,6 +65,7 @@ def settings(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) 
     (folder / "dags").mkdir()
     (folder / "plugins").mkdir()
     (folder / "dags" / "small.py").write_text(textwrap.dedent(DAG))
+    (folder / "dags" / "asking.py").write_text(ASKING)
     database = f"airflow_{os.getpid()}"
     postgres.drop_database(postgres_server, database)
     postgres.create_database(postgres_server, database)
@@ -151,6 +163,18 @@ def test_runs_that_were_left_active_are_marked_as_failed(airflow: Airflow, clien
     client.trigger("small", "left", {"as_of": "2026-03-08T00:00:00Z"})
     assert client.fail_active_runs() == 1
     assert client.run_state("small", "left") == "failed"
+
+
+def test_a_run_that_waits_for_a_person_is_not_marked_as_failed(airflow: Airflow, client: AirflowClient) -> None:
+    nights.wait_for_dags(airflow, client, "asking")
+    client.unpause("asking")
+    client.trigger("asking", "asked", {})
+    deadline = time.monotonic() + 60
+    while [task.state for task in client.task_states("asking", "asked")] != ["awaiting_input"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert client.fail_active_runs() == 0
+    assert client.run_state("asking", "asked") == "running"
 
 
 STARTER = """
