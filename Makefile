@@ -47,7 +47,7 @@ run up: export STUDYML_STOP_WITH_PARENT = 1
 run: install  ## two nights through real Airflow and a summary (DATA=dir, AS_OF=time, SEED=number)
 	@exec $(BIN)/studyml dev run $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(SEED),--seed "$(SEED)")
 
-up: install  ## the same, and Airflow stays up with its UI (SCHEDULE=1: nights start by themselves)
+up: install  ## the same, and Airflow stays up with its UI (SCHEDULE=1: DAGs start by themselves)
 	@exec $(BIN)/studyml dev up $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(SEED),--seed "$(SEED)") \
 		$(if $(SCHEDULE),--schedule)
 

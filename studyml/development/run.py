@@ -220,7 +220,10 @@ def _session(data: Path | None, as_of: str | None, seed: int | None, *, keep: bo
         if airflow is None:
             airflow = session.start_airflow(server)
         else:
-            session.progress.say(f"Airflow is up already at {airflow.base_url}")
+            address = airflow.base_url
+            session.progress.say(
+                f"Airflow is up already at {address}, with the settings of its start (make down first)"
+            )
         session.live(airflow, session.choose_nights(wanted))
         if keep:
             cleanup.pop_all()
@@ -242,9 +245,9 @@ def _tell_login(progress: Progress, airflow: Airflow) -> None:
         f"\nAirflow stays up at {airflow.base_url} (user {ADMIN}, password {admin_password(airflow.state_dir)})"
     )
     progress.say(
-        "  nights run on schedule"
+        "  DAGs start by themselves: nights on schedule, studyml_score and studyml_approve when they have to"
         if airflow.with_schedule
-        else "  nights run when triggered (make up SCHEDULE=1: every day)"
+        else "  DAGs run when triggered, studyml_score and studyml_approve too (make up SCHEDULE=1: by themselves)"
     )
     progress.say("  make down stops it")
 
