@@ -79,7 +79,7 @@ def count_rows(database_url: str) -> dict[str, int]:
 
 
 def end_of_newest_labelled_day(database_url: str, now: datetime, timezone: str) -> datetime | None:
-    """Midnight UTC after the newest session that has a label, not after ``now``; None without any label."""
+    """Midnight UTC after the newest labelled session, ``now`` where that day is not over; None without any label."""
     with closing(psycopg2.connect(database_url, connect_timeout=10)) as connection, connection.cursor() as cursor:
         # Naive times of the source are read in the source's time zone, here as everywhere.
         cursor.execute("SELECT set_config('TimeZone', %s, false)", (timezone,))
@@ -91,7 +91,7 @@ def end_of_newest_labelled_day(database_url: str, now: datetime, timezone: str) 
         (newest,) = cursor.fetchone() or (None,)
     if newest is None:
         return None
-    return end_of_day(newest, timezone)
+    return min(end_of_day(newest, timezone), now)
 
 
 def end_of_day(moment: date | datetime, timezone: str) -> datetime:

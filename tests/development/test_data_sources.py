@@ -59,6 +59,12 @@ def test_the_newest_labelled_day_ignores_planned_and_future_sessions(empty_datab
     assert end_of_newest_labelled_day(empty_database_url, NOW, "UTC") == datetime(2026, 3, 15, tzinfo=UTC)
 
 
+def test_labels_of_today_are_no_reason_for_a_night_in_the_future(empty_database_url: str) -> None:
+    _sessions(empty_database_url, [("2026-03-14 09:00Z", 1)])
+    noon = datetime(2026, 3, 14, 12, tzinfo=UTC)
+    assert end_of_newest_labelled_day(empty_database_url, noon, "UTC") == noon
+
+
 def test_without_labels_there_is_no_newest_day(empty_database_url: str) -> None:
     _sessions(empty_database_url, [("2026-03-20 09:00Z", None)])
     assert end_of_newest_labelled_day(empty_database_url, NOW, "UTC") is None
