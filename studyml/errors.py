@@ -13,7 +13,8 @@ help without anybody changing anything::
     ├── ArtifactError            a version's files are missing, damaged or cannot be written
     │   └── StoreError           retryable: the object store cannot be reached, or broke off
     ├── RegistryError            a version or a run is not in the state that this step needs
-    │   └── ChampionChangedError  another version became champion while this step worked
+    │   ├── ChampionChangedError  another version became champion while this step worked
+    │   └── NotWaitingError       a version that was approved does not wait for that, or no longer
     ├── TrainingError            no network can be trained on these rows
     └── DeliveryError            retryable: a message or a heartbeat could not be delivered
 """
@@ -67,6 +68,10 @@ class RegistryError(StudymlError):
 
 class ChampionChangedError(RegistryError):
     """Another version became champion while this step worked on the one before."""
+
+
+class NotWaitingError(RegistryError):
+    """A version does not wait for approval: it was decided already, or another one took its place."""
 
 
 class TrainingError(StudymlError):

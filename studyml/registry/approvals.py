@@ -23,13 +23,23 @@ def await_approval(connection: Connection, version: str) -> None:
         )
 
 
-def waiting_since(connection: Connection, version: str) -> datetime | None:
-    """When the retraining that brought ``version`` was decided."""
+def note_answer(connection: Connection, version: str, note: str) -> None:
+    """Add what became of ``version`` to the reasons of the retraining that brought it. The caller commits."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT decided_at FROM studyml.retraining_runs WHERE version = %s AND decision = 'awaiting_approval'"
-            " ORDER BY id DESC LIMIT 1",
+            "UPDATE studyml.retraining_runs SET reasons = reasons || %s"
+            " WHERE version = %s AND decision = 'awaiting_approval'",
+            ([note], version),
+        )
+
+
+def waits_since(connection: Connection, version: str) -> tuple[datetime, str] | None:
+    """When the retraining that brought ``version`` was decided, and why it was due."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT decided_at, coalesce(note, 'it was due') FROM studyml.retraining_runs"
+            " WHERE version = %s AND decision = 'awaiting_approval' ORDER BY id DESC LIMIT 1",
             (version,),
         )
         row = cursor.fetchone()
-    return None if row is None else row[0]
+    return None if row is None else (row[0], row[1])

@@ -7,7 +7,7 @@ from typing import Any
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.errors import ArtifactError, ChampionChangedError
-from studyml.registry.approvals import await_approval, waiting
+from studyml.registry.approvals import await_approval, note_answer, waiting
 from studyml.registry.deployments import quarantined_twin
 from studyml.registry.retraining import CONSUMING, RetrainingRun, decide, failure_recorded, find_run, set_version
 from studyml.registry.store import forget_build, publish, resume_build
@@ -117,6 +117,7 @@ def _passed(
         older = waiting(connection)
         if older is not None:
             reject(connection, older.version)
+            note_answer(connection, older.version, f"{version}, newer and past the gates, took its place")
             reasons = [*reasons, f"{older.version}, which waited, gives way to this newer one"]
         await_approval(connection, version)
         if present is None:

@@ -1,12 +1,12 @@
 """A trial from the candidate that passed to its end, and a candidate that waits for a person."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from studyml.database.connection import connect
-from studyml.errors import ArtifactError, RegistryError
+from studyml.errors import ArtifactError, NotWaitingError, RegistryError
 from studyml.registry.trials import challenger_at
 from studyml.settings import Settings
 from studyml.steps.approve_version import approve_version, reject_version, waiting_candidate
@@ -16,7 +16,7 @@ from studyml.steps.newest_night import already_scored
 from studyml.steps.observe import observe
 from studyml.steps.score import score
 from tests.conftest import END, NOW, silent
-from tests.steps.retraining import champions, constant_network, query, retrained
+from tests.steps.retraining import champions, constant_network, last_run, query, retrained
 from tests.steps.test_publish_version import lengthen, status_of
 
 __all__ = ["constant_network"]
@@ -107,18 +107,24 @@ def test_a_candidate_waits_and_serves_when_a_person_approves(
     version = question["version"]
     assert status_of(settings, version) == "awaiting_approval"
     assert "is not worse than the champion" in question["body"]
+    assert f"The champion **{before[0]}** has **" in question["body"]
+    assert "because: " in question["body"]
     score(settings, as_of=END, now=NOW, progress=silent)
     assert query(settings, "SELECT DISTINCT model_version FROM analytics.study_time_predictions") == [(before[0],)]
 
     # Another champion by now: the candidate is judged against that one.
     query(settings, "UPDATE studyml.model_versions SET metrics = metrics || '{\"champion_version\": \"v_1\"}'"
           " WHERE version = %s", (version,))  # fmt: skip
+    again = waiting_candidate(settings)
+    assert again is not None
+    assert "judged against v_1: approving judges it again first" in again["body"]
     assert approve_version(settings, version, now=NOW, actor="ada", reason="reviewed")["promoted"]
 
     assert champions(settings) == [version]
     assert query(settings, "SELECT actor, reason FROM studyml.deployments ORDER BY id DESC LIMIT 1") == [
         ("ada", "reviewed")
     ]
+    assert last_run(settings)["reasons"][-1] == "approved by ada: reviewed"
     assert not reject_version(settings, version, actor="bob", reason="too late")
 
 
@@ -128,10 +134,35 @@ def test_a_candidate_that_nobody_approves_is_rejected_after_the_deadline(
     settings = passed(lived, constant_network, "approve")
     question, before = waiting_candidate(settings), champions(settings)
     assert question is not None
-    decide_challenger(settings, as_of=END, now=NOW + 2 * DAY)
+    # The question names the instant at which the night ends the waiting, whenever it is asked.
+    deadline = datetime.fromisoformat(question["deadline"])
+    assert f"No answer until {deadline:%Y-%m-%d %H:%M} UTC" in question["body"]
+    decide_challenger(settings, as_of=END, now=deadline - timedelta(seconds=1))
     assert status_of(settings, question["version"]) == "awaiting_approval"
-    decide_challenger(settings, as_of=END, now=NOW + 3 * DAY)
+    decide_challenger(settings, as_of=END, now=deadline)
     assert status_of(settings, question["version"]) == "rejected"
+    assert last_run(settings)["reasons"][-1] == "rejected by studyml: nobody approved it within 72 hours"
     assert champions(settings) == before
-    with pytest.raises(RegistryError, match="does not wait for approval"):
+    with pytest.raises(NotWaitingError, match="does not wait for approval"):
         approve_version(settings, question["version"], now=NOW, actor="ada", reason="late")
+
+
+def test_a_newer_candidate_takes_the_place_of_the_one_that_waits(
+    lived: Settings, constant_network: Callable[[float], None]
+) -> None:
+    settings = passed(lived, constant_network, "approve")
+    older = waiting_candidate(settings)
+    run_id = last_run(settings)["id"]
+    retrained(settings, now=NOW + DAY)
+    newer = waiting_candidate(settings)
+    assert older is not None
+    assert newer is not None
+    assert newer["version"] > older["version"]
+    assert newer["deadline"] > older["deadline"]
+    assert status_of(settings, older["version"]) == "rejected"
+    ((reasons,),) = query(settings, "SELECT reasons FROM studyml.retraining_runs WHERE id = %s", (run_id,))
+    assert reasons[-1] == f"{newer['version']}, newer and past the gates, took its place"
+    assert waiting_candidate(settings, older["version"]) is None
+    with pytest.raises(NotWaitingError, match="its status is rejected"):
+        approve_version(settings, older["version"], now=NOW, actor="ada", reason="late")
+    assert approve_version(settings, newer["version"], now=NOW, actor="ada", reason="reviewed")["promoted"]
