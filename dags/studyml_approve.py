@@ -7,7 +7,12 @@ With `STUDYML_PROMOTION=approve`, a candidate that passed the gates serves only 
 `present` finds the candidate that waits and writes down its evaluation. `approve` waits for a person: open the task
 (or *Required Actions*), read, and press *Approve* or *Reject*. *Approve*: `promote` verifies the files, judges again
 where another champion serves by now, and makes it champion; `studyml_score` predicts anew. *Reject*, or no answer
-within `STUDYML_APPROVAL_HOURS`: `keep_champion` records who said so, and nothing changes for users.
+within `STUDYML_APPROVAL_HOURS` of the retraining's decision: `keep_champion` records who said so, and nothing changes
+for users.
+
+A newer candidate that passes takes the place of the one that waits, and is asked about at once. What is answered to
+the older question then, or to one that `studyml versions approve` or `reject` answered before, changes nothing: the
+task is skipped, and the last line of its log says so.
 
 ## When
 
@@ -34,18 +39,16 @@ from typing import Any
 from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from studyml_airflow.approval import ANSWER, RESPONSE_TIMEOUT, CandidateApproval
+from studyml_airflow.approval import ANSWER, CandidateApproval, skipped_when_settled
 from studyml_airflow.assets import CANDIDATE, CHAMPION
 from studyml_airflow.context import utc_now
 from studyml_airflow.defaults import dag_arguments
 from studyml_airflow.settings import load_settings
 
-NOBODY = "nobody, within the deadline"
-
 
 @task.short_circuit
 def present() -> dict[str, str] | None:
-    """Return version, subject and body of the question, or None where no candidate waits."""
+    """Return version, subject, body and deadline of the question, or None where no candidate waits."""
     from studyml.steps.approve_version import waiting_candidate
 
     return waiting_candidate(load_settings(), get_current_context()["params"]["version"])
@@ -56,9 +59,10 @@ def promote(question: dict[str, str], answer: dict[str, Any], *, outlet_events: 
     """Promote the approved candidate and emit the champion's Asset; skipped where it was rejected after all."""
     from studyml.steps.approve_version import approve_version
 
-    done = approve_version(
-        load_settings(), question["version"], now=utc_now(), actor=who(answer), reason="approved in Airflow"
-    )
+    with skipped_when_settled():
+        done = approve_version(
+            load_settings(), question["version"], now=utc_now(), actor=who(answer), reason="approved in Airflow"
+        )
     if not done["promoted"]:
         raise AirflowSkipException(f"Judged again and rejected: {'; '.join(done['reasons'])}")
     outlet_events[CHAMPION].extra = {"version": done["version"]}
@@ -74,13 +78,19 @@ def keep_champion(question: dict[str, str]) -> bool:
     answer = get_current_context()["ti"].xcom_pull(task_ids="approve", key=ANSWER)
     if answer["chosen_options"] == [CandidateApproval.APPROVE]:
         raise AirflowSkipException("Approved: nothing is to be kept.")
-    return reject_version(load_settings(), question["version"], actor=who(answer), reason="rejected in Airflow")
+    version = question["version"]
+    reason = "rejected in Airflow" if answer["responded_by_user"] else "nobody answered before the deadline"
+    if not reject_version(load_settings(), version, actor=who(answer), reason=reason):
+        raise AirflowSkipException(
+            f"The answer came too late: {version} was decided already, see 'studyml versions show {version}'."
+        )
+    return True
 
 
 def who(answer: dict[str, Any]) -> str:
-    """The name of the person who answered."""
-    user = answer.get("responded_by_user")
-    return str(user["name"] or user["id"]) if user else NOBODY
+    """The name of the person who answered; studyml's own where nobody did."""
+    user = answer["responded_by_user"]
+    return str(user["name"] or user["id"]) if user else "studyml"
 
 
 @dag(
@@ -91,7 +101,8 @@ def who(answer: dict[str, Any]) -> str:
             None, type=["null", "string"], pattern=r"^v_\d{8}_\d{6}$", description="Empty: the one that waits."
         )
     },
-    **dag_arguments(__doc__),
+    # A newer candidate takes the place of one that waits: it must not queue behind that one's question, for days.
+    **{**dag_arguments(__doc__), "max_active_runs": 16},
 )
 def studyml_approve() -> None:
     """Wire the question."""
@@ -101,7 +112,7 @@ def studyml_approve() -> None:
         subject="{{ ti.xcom_pull('present')['subject'] }}",
         body="{{ ti.xcom_pull('present')['body'] }}",
         defaults=CandidateApproval.REJECT,
-        response_timeout=RESPONSE_TIMEOUT,
+        deadline="{{ ti.xcom_pull('present')['deadline'] }}",
     )
     question >> approve
     promote(question, approve.output) >> keep_champion(question)

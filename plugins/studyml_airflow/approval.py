@@ -1,24 +1,50 @@
-"""Airflow's approval step, with the deadline of the settings."""
+"""Airflow's approval step, with the deadline of the candidate that waits."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
-from studyml_airflow.settings import load_settings
+from studyml_airflow.context import utc_now
 
-#: Where the settings cannot be asked yet, when a DAG file is read; the same as STUDYML_APPROVAL_HOURS by default.
+#: Stands in while a DAG file is read, when no candidate is known; the same as STUDYML_APPROVAL_HOURS by default.
 RESPONSE_TIMEOUT = timedelta(hours=72)
+
+#: Airflow takes no time at all for no deadline.
+_SHORTEST = timedelta(seconds=1)
 
 ANSWER = "answer"
 
 
+@contextmanager
+def skipped_when_settled() -> Iterator[None]:
+    """Skip the task where its candidate waits no longer: a command answered, or another one took its place.
+
+    Airflow keeps the question open after that. Nothing is broken then, and nobody is to be paged.
+    """
+    from studyml.errors import NotWaitingError
+
+    try:
+        yield
+    except NotWaitingError as error:
+        raise AirflowSkipException(f"The answer came too late: {error}") from None
+
+
 class CandidateApproval(ApprovalOperator):
-    """Ask a person; without an answer within STUDYML_APPROVAL_HOURS the default option is taken."""
+    """Ask a person; without an answer by ``deadline`` (ISO 8601, templated) the default option is taken."""
+
+    template_fields = ("subject", "body", "deadline")
+
+    def __init__(self, *, deadline: str, **kwargs: Any) -> None:
+        super().__init__(response_timeout=RESPONSE_TIMEOUT, **kwargs)
+        self.deadline = deadline
 
     def execute(self, context: Any) -> Any:
-        """Read the deadline from the settings when the question is asked: reading a DAG file reads no setting."""
-        self.response_timeout = timedelta(hours=load_settings().approval_hours)
+        """Wait as long as the candidate does, which the nights reject at the same instant."""
+        self.response_timeout = max(datetime.fromisoformat(self.deadline) - utc_now(), _SHORTEST)
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:

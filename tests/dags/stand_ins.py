@@ -20,6 +20,13 @@ def decided(decision: str) -> dict[str, Any]:
     }
 
 
+QUESTION = {
+    "version": VERSION,
+    "subject": "Shall it serve?",
+    "body": "It passed.",
+    "deadline": "2026-03-04T01:00:00+00:00",
+}
+
 # Every step that a DAG calls: module, function, and what its stand-in returns in a night in which all goes well.
 STEPS: list[tuple[str, str, Any]] = [
     ("start_night", "start_night", False),
@@ -31,7 +38,7 @@ STEPS: list[tuple[str, str, Any]] = [
     ("train_candidate", "train_candidate", "v_20260301_010000"),
     ("evaluate_candidate", "evaluate_candidate", True),
     ("publish_version", "publish_version", decided("promoted")),
-    ("approve_version", "waiting_candidate", {"version": VERSION, "subject": "Shall it serve?", "body": "It passed."}),
+    ("approve_version", "waiting_candidate", QUESTION),
     ("approve_version", "approve_version", {"version": VERSION, "decision": "promoted", "promoted": True}),
     ("approve_version", "reject_version", True),
     ("plan_scoring", "plan_scoring", {"scoring_run_id": 3, "ranges": [[1, 50], [51, 99]]}),

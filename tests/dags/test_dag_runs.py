@@ -9,7 +9,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from sqlalchemy import select
 
-from studyml.errors import TrainingError
+from studyml.errors import NotWaitingError, TrainingError
 from studyml.steps.report_failure import DELIVERY_DAG
 from tests.dags.stand_ins import AS_OF, VERSION, Lived, decided
 
@@ -161,17 +161,26 @@ def test_an_approved_candidate_is_promoted_in_the_name_of_who_approved(
 
 
 @pytest.mark.parametrize(
-    ("user", "actor"), [({"id": "7", "name": "ada"}, "ada"), (None, "nobody, within the deadline")]
+    ("user", "actor", "reason"),
+    [
+        ({"id": "7", "name": "ada"}, "ada", "rejected in Airflow"),
+        (None, "studyml", "nobody answered before the deadline"),
+    ],
 )
 def test_a_rejected_candidate_and_one_that_nobody_answered_for_leave_the_champion(
-    user: dict[str, str] | None, actor: str, live: Live, steps: dict[str, Mock], monkeypatch: pytest.MonkeyPatch
+    user: dict[str, str] | None,
+    actor: str,
+    reason: str,
+    live: Live,
+    steps: dict[str, Mock],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answered(monkeypatch, "Reject", user)
     lived = live("studyml_approve")
     assert lived.state == "success"
     assert (lived.tasks["promote"], lived.tasks["keep_champion"]) == (["skipped"], ["success"])
     steps["approve_version"].assert_not_called()
-    assert steps["reject_version"].call_args.kwargs["actor"] == actor
+    assert steps["reject_version"].call_args.kwargs == {"actor": actor, "reason": reason}
     assert champion_events(lived.run_id) == []
 
 
@@ -183,6 +192,22 @@ def test_a_candidate_that_does_not_pass_again_is_not_announced(
     lived = live("studyml_approve")
     assert lived.state == "success"
     assert champion_events(lived.run_id) == []
+
+
+def test_an_answer_that_comes_too_late_changes_nothing_and_pages_nobody(
+    live: Live, steps: dict[str, Mock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow keeps a question open after a newer candidate took the place, or a command answered it."""
+    steps["approve_version"].side_effect = NotWaitingError("it does not wait: see the list.")
+    steps["reject_version"].return_value = False
+    answered(monkeypatch, "Approve", {"id": "7", "name": "ada"})
+    approved = live("studyml_approve")
+    answered(monkeypatch, "Reject", {"id": "7", "name": "ada"})
+    rejected = live("studyml_approve")
+    assert (approved.state, rejected.state) == ("success", "success")
+    assert (approved.tasks["promote"], rejected.tasks["keep_champion"]) == (["skipped"], ["skipped"])
+    assert champion_events(approved.run_id) == []
+    steps["report_failure"].assert_not_called()
 
 
 def test_without_a_candidate_that_waits_nobody_is_asked(live: Live, steps: dict[str, Mock]) -> None:

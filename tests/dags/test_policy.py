@@ -43,7 +43,8 @@ def test_exactly_the_seven_dags_are_there_and_none_fails_to_import(dag_bag: DagB
 
 
 def test_a_dag_has_one_run_at_a_time_and_no_catch_up(dag: DAG) -> None:
-    assert dag.max_active_runs == 1
+    # Questions stand beside each other: a newer candidate must not queue behind the one whose place it took.
+    assert dag.max_active_runs == (16 if dag.dag_id == "studyml_approve" else 1)
     assert dag.catchup is False
     assert {"studyml"} <= set(dag.tags)
 
