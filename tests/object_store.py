@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -81,18 +81,31 @@ def put(address: str, content: bytes) -> None:
 
 @dataclass
 class Proxy:
-    """Passes bytes on to a server until ``upload_limit`` bytes were sent to it, then breaks every connection off."""
+    """Passes bytes on to a server until ``upload_limit`` bytes were sent to it, then breaks every connection off.
+
+    ``break_download_after``: when so many bytes were received, the one connection that brought them is broken off.
+    """
 
     port: int
     address: str
     upload_limit: int | None = None
+    break_download_after: int | None = None
     sent: int = 0
+    received: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, size: int) -> bool:
+    def count_sent(self, size: int) -> bool:
         with self.lock:
             self.sent += size
             return self.upload_limit is None or self.sent <= self.upload_limit
+
+    def count_received(self, size: int) -> bool:
+        with self.lock:
+            self.received += size
+            if self.break_download_after is None or self.received <= self.break_download_after:
+                return True
+            self.break_download_after = None
+            return False
 
 
 @contextmanager
@@ -102,10 +115,10 @@ def proxied(server: str) -> Iterator[Proxy]:
     own = listener.getsockname()[1]
     proxy, opened = Proxy(own, f"http://127.0.0.1:{own}"), [listener]
 
-    def copy(source: socket.socket, target: socket.socket, counted: bool) -> None:
+    def copy(source: socket.socket, target: socket.socket, goes_on: Callable[[int], bool]) -> None:
         try:
             while block := source.recv(4096):
-                if counted and not proxy.count(len(block)):
+                if not goes_on(len(block)):
                     break
                 target.sendall(block)
         except OSError:
@@ -121,7 +134,7 @@ def proxied(server: str) -> Iterator[Proxy]:
                 return
             upstream = socket.create_connection((host, int(port)))
             opened.extend((client, upstream))
-            for pair in ((client, upstream, True), (upstream, client, False)):
+            for pair in ((client, upstream, proxy.count_sent), (upstream, client, proxy.count_received)):
                 threading.Thread(target=copy, args=pair, daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()

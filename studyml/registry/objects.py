@@ -15,6 +15,9 @@ from typing import Any
 from studyml.errors import ArtifactError, SettingsError, StoreError
 
 _CONNECT_SECONDS, _READ_SECONDS, _TRIES = 5, 30, 2
+#: A file of at least twice this is uploaded in parts, so many at a time; s3fs by itself holds ten of 50 MiB in memory.
+PART_BYTES = 8 << 20
+_PARTS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,14 @@ def list_objects(objects: Objects, under: str) -> dict[str, datetime]:
 def upload(objects: Objects, path: Path, name: str) -> None:
     """Store a file under a name; what the store then holds is for the caller to verify."""
     with _told(objects):
-        objects.filesystem.put_file(str(path), objects.key(name))
+        objects.filesystem.put_file(str(path), objects.key(name), chunksize=PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
 
 
 def download(objects: Objects, name: str, path: Path) -> None:
     """Fetch an object into a file; raises FileNotFoundError where there is none of this name."""
     with _told(objects):
-        objects.filesystem.get_file(objects.key(name), str(path))
+        # One stream: it goes on where it was broken off, and costs no memory.
+        objects.filesystem.get_file(objects.key(name), str(path), max_concurrency=1)
 
 
 def write_text(objects: Objects, name: str, text: str) -> None:

@@ -9,7 +9,7 @@ from s3fs import S3FileSystem
 from studyml.errors import ArtifactError, StoreError
 from studyml.registry import store as module
 from studyml.registry.bundle import BUILDING, MANIFEST, build_folder, verify, write_json
-from studyml.registry.objects import list_objects, open_objects
+from studyml.registry.objects import PART_BYTES, list_objects, open_objects
 from studyml.registry.store import (
     ArtifactStore,
     begin_build,
@@ -29,6 +29,8 @@ from tests.object_store import KEYS, filesystem, proxied, put, s3, s3_server, st
 __all__ = ["s3", "s3_server"]
 VERSION, OTHER = "v_20260301_010000", "v_20260301_010001"
 NETWORK = b"network" * 20_000
+#: Three parts of a multipart upload, none like another.
+LARGE = b"".join(bytes([part]) * PART_BYTES for part in range(2)) + b"the rest"
 
 
 @pytest.fixture
@@ -246,6 +248,54 @@ def test_a_publication_that_is_cut_off_is_said_and_succeeds_when_tried_again(
     _, sha256 = publish(elsewhere, VERSION)
 
     verify_stored(store, VERSION, sha256)
+
+
+def test_a_file_of_several_parts_is_whole_on_another_machine(store: ArtifactStore, elsewhere: ArtifactStore) -> None:
+    sha256 = published(store, network=LARGE)
+
+    entry = filesystem().info(address_of(store, "model.onnx").removeprefix("s3://"))
+    assert entry["ETag"].strip('"').endswith("-3"), "it was uploaded in three parts"
+    assert (fetch(elsewhere, VERSION, sha256) / "model.onnx").read_bytes() == LARGE
+
+
+def unfinished_uploads(store: ArtifactStore) -> list[str]:
+    """Names below the root of which the store holds parts that nobody put together."""
+    bucket, _, prefix = (store.remote or "").removeprefix("s3://").partition("/")
+    found = filesystem().call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix).get("Uploads", [])
+    return [each["Key"].removeprefix(f"{prefix}/") for each in found]
+
+
+def test_an_upload_in_parts_that_is_cut_off_shows_nothing_and_succeeds_when_tried_again(
+    store: ArtifactStore, s3_server: str, elsewhere: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(store, network=LARGE)
+    with proxied(s3_server) as proxy:
+        proxy.upload_limit = int(1.5 * PART_BYTES)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        with pytest.raises(StoreError, match=r"^s3://.* could not be reached or broke off \(\w+\)"):
+            publish(store, VERSION)
+        assert proxy.sent > proxy.upload_limit
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+
+    assert unfinished_uploads(store) == [f"{VERSION}/model.onnx"]
+    assert "model.onnx" not in stored(f"{store.remote}/{VERSION}")
+
+    _, sha256 = publish(elsewhere, VERSION)
+
+    assert (fetch(store, VERSION, sha256) / "model.onnx").read_bytes() == LARGE
+
+
+def test_a_download_that_is_broken_off_once_goes_on(
+    store: ArtifactStore, s3_server: str, elsewhere: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = published(store, network=LARGE)
+    with proxied(s3_server) as proxy:
+        proxy.break_download_after = PART_BYTES
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        folder = fetch(elsewhere, VERSION, sha256)
+        assert proxy.break_download_after is None, "it was broken off"
+        assert len(LARGE) <= proxy.received < 1.5 * len(LARGE), "what had come was not asked for again"
+    verify(folder, sha256)
 
 
 def test_a_store_that_does_not_hold_what_was_sent_publishes_nothing(
