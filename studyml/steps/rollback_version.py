@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from studyml.database.connection import Connection
-from studyml.errors import ArtifactError, ChampionChangedError, RegistryError, StudymlError
+from studyml.errors import ArtifactError, ChampionChangedError, RegistryError, StoreError, StudymlError
 from studyml.registry.deployments import deployments, predecessors
 from studyml.registry.versions import Version, champion, find, promote
 from studyml.settings import Settings
@@ -39,7 +39,8 @@ def rollback_version(
 
     By default the newest that served before and is whole; damaged ones are passed over. Waits for no training: a
     candidate that is judged meanwhile is judged again. Raises RegistryError where there is nothing to go back to,
-    ArtifactError where the one that was asked for is damaged; nothing changes then.
+    ArtifactError where the one that was asked for is damaged, StoreError where the object store cannot be reached;
+    nothing changes then.
     """
     with own_database(settings) as connection:
         present = champion(connection)
@@ -90,6 +91,8 @@ def _newest_whole(settings: Settings, connection: Connection, present: Version) 
     for each in predecessors(connection):
         try:
             open_version(settings, each)
+        except StoreError:
+            raise  # it may be whole: an outage is no reason to go further back
         except ArtifactError as error:
             skipped[each.version] = str(error)
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from studyml.errors import ArtifactError
+from studyml.errors import ArtifactError, StoreError
 from studyml.registry.versions import find
 from studyml.settings import Settings
 from studyml.steps.doctor import doctor
@@ -17,9 +17,12 @@ from studyml.steps.evaluate_candidate import evaluate_candidate
 from studyml.steps.maintain import maintain
 from studyml.steps.night import night
 from studyml.steps.opening import own_database
+from studyml.steps.promote_version import promote_version
 from studyml.steps.publish_version import publish_version
+from studyml.steps.rollback_version import rollback_version
 from studyml.steps.serving import fetch_version
 from studyml.steps.train_candidate import train_candidate
+from studyml.steps.verify_version import verify_version
 from tests.conftest import END, FIRST_NIGHT, NOW, silent
 from tests.faults.killed_step import HOURS, UPLOADS
 from tests.object_store import KEYS, put, s3, s3_server, stored
@@ -104,6 +107,31 @@ def test_a_damaged_champion_fails_the_night_loudly_and_a_whole_copy_still_serves
     assert night(calm, as_of=END, now=NOW, progress=silent)["scoring"]["written"] > 0
     with pytest.raises(ArtifactError, match=f"kept versions are damaged: model.onnx of version {present}"):
         maintain(calm, as_of=END, now=NOW)
+
+
+def test_verifying_reads_the_store_whatever_this_machine_has_a_copy_of(remote: Settings) -> None:
+    night(remote, as_of=FIRST_NIGHT, now=NOW, progress=silent)
+    (present,) = champions(remote)
+    assert verify_version(remote, None) == present
+    put(f"{remote.artifact_root}/{present}/model.onnx", b"half a netw")
+
+    with pytest.raises(ArtifactError, match=f"model.onnx of version {present} is damaged"):
+        verify_version(remote, None)
+
+
+def test_an_outage_of_the_store_is_no_reason_to_go_further_back(
+    remote: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night(remote, as_of=FIRST_NIGHT, now=NOW, progress=silent)
+    ((other,),) = query(remote, "SELECT version FROM studyml.model_versions WHERE status = 'rejected'")
+    who = {"now": NOW, "actor": "ada", "reason": "a test"}
+    promote_version(remote, other, **who)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+    with pytest.raises(StoreError, match=r"^s3://\S+ could not be reached"):
+        rollback_version(another_machine(remote), None, **who)
+
+    assert champions(remote) == [other]
 
 
 def run_steps(settings: Settings, run_id: int, steps: tuple[str, ...]) -> None:
