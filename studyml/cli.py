@@ -14,8 +14,8 @@ import typer
 
 from studyml.cli_alerts import alerts_app
 from studyml.cli_backtest import backtest_command
-from studyml.cli_challenger import register as register_challenger_commands
 from studyml.cli_models import explain_command, reproduce_version, tune_command
+from studyml.cli_serving import register as register_serving_commands
 from studyml.cli_versions import versions_app
 from studyml.errors import StudymlError
 from studyml.settings import load_settings
@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 db_app = typer.Typer(no_args_is_help=True, help="Our own schema in PostgreSQL.\n\nExample: studyml db upgrade")
 app.add_typer(db_app, name="db")
-register_challenger_commands(versions_app)
+register_serving_commands(versions_app)
 app.add_typer(versions_app, name="versions")
 app.add_typer(alerts_app, name="alerts")
 app.command("explain")(explain_command)

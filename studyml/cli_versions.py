@@ -1,23 +1,17 @@
-"""The commands ``studyml versions``: what was trained, what serves, and how to take it back."""
+"""The commands ``studyml versions`` that look, and ``prune``; those that decide what serves are in ``cli_serving``."""
 
-import getpass
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from studyml.errors import StudymlError
 from studyml.settings import load_settings
-from studyml.terminal import Json, hours, parse_as_of, print_json, print_table, said, say, wall_clock
+from studyml.terminal import Json, hours, parse_as_of, print_json, print_table, say, utc_day, utc_time, wall_clock
 
 versions_app = typer.Typer(
     no_args_is_help=True, help="Model versions, what serves, and how to take it back.\n\nExample: studyml versions list"
 )
-Reason = Annotated[str, typer.Option(help="Why, for the record.")]
-FromQuarantine = Annotated[
-    bool, typer.Option("--from-quarantine", help="Also a version that was taken back may serve again.")
-]
 
 
 @versions_app.command("list")
@@ -54,12 +48,13 @@ def versions_show(
         print_json(asdict(found))
         return
     lineage = found.lineage
+    trained = f"{utc_day(found.training_from)} to {utc_day(found.training_through)}"
     facts = {
         "version": found.version,
         "status": found.status,
         "network": f"{found.architecture}, recipe {found.recipe}",
-        "trained": _time(found.trained_at),
-        "trained on": f"{found.training_rows} sessions, {_day(found.training_from)} to {_day(found.training_through)}",
+        "trained": utc_time(found.trained_at),
+        "trained on": f"{found.training_rows} sessions, {trained}",
         "judged on": f"{found.holdout_rows} newer sessions",
         "MAE": hours(found.metrics.get("mae")),
         "snapshot": found.metrics.get("snapshot_sha256"),
@@ -71,7 +66,9 @@ def versions_show(
     }
     rows = [(name, value) for name, value in facts.items() if value not in (None, "")]
     rows += [("passed" if each["passed"] else "FAILED", each["reason"]) for each in found.gates]
-    rows += [(f"{each.action} {_time(each.recorded_at)}", _deployed(each)) for each in served_times(settings, version)]
+    rows += [
+        (f"{each.action} {utc_time(each.recorded_at)}", _deployed(each)) for each in served_times(settings, version)
+    ]
     print_table(("", ""), rows)
 
 
@@ -79,9 +76,11 @@ def versions_show(
 def versions_verify(
     version: Annotated[str | None, typer.Argument(help="Default: the champion.")] = None, as_json: Json = False
 ) -> None:
-    """Check a version's files against its manifest.
+    """Check every file of a version against its manifest, and the manifest against the registry; changes nothing.
 
-    Example: studyml versions verify
+    In an object store its objects are read, whatever this machine has a copy of. Exit status 1 where it is damaged.
+
+    Example: studyml versions verify v_20260301_010203
     """
     from studyml.steps.verify_version import verify_version
 
@@ -152,84 +151,16 @@ def versions_live(
         print_json(found)
         return
     typer.echo(
-        f"{_time(moment)}: {found['version']} was live, since {_time(found['since'])}"
+        f"{utc_time(moment)}: {found['version']} was live, since {utc_time(found['since'])}"
         f" ({found['action']} by {found['actor']}: {found['reason']})."
     )
     if session is not None:
         served = found["prediction"]
         typer.echo(
             f"Session {session} was served {served['predicted_hours']:.2f} h{_between(served)} by"
-            f" {served['model_version']}, of the night of {_time(served['as_of'])}, computed"
-            f" {_time(served['scored_at'])}."
+            f" {served['model_version']}, of the night of {utc_time(served['as_of'])}, computed"
+            f" {utc_time(served['scored_at'])}."
         )
-
-
-@versions_app.command("promote")
-def versions_promote(
-    version: Annotated[str, typer.Argument(help="A retired or rejected version.")],
-    reason: Reason,
-    from_quarantine: FromQuarantine = False,
-    as_json: Json = False,
-) -> None:
-    """Verify another version and make it champion, by hand.
-
-    Example: studyml versions promote v_20260301_010203 --reason damaged
-    """
-    from studyml.steps.promote_version import promote_version
-
-    why, actor = said("--reason", reason), getpass.getuser()
-    replaced = promote_version(
-        load_settings(), version, now=wall_clock(), actor=actor, reason=why, from_quarantine=from_quarantine
-    )
-    if as_json:
-        print_json({"version": version, "replaced": replaced, "actor": actor, "reason": why})
-    else:
-        typer.echo(f"{version} serves from now on, in place of {replaced or 'none'}. Predict with it: studyml score")
-
-
-@versions_app.command("rollback")
-def versions_rollback(
-    reason: Reason,
-    version: Annotated[
-        str | None, typer.Argument(help="Default: the newest that served before, is not quarantined, and is whole.")
-    ] = None,
-    no_rescore: Annotated[bool, typer.Option("--no-rescore", help="Leave the newest night's predictions.")] = False,
-    from_quarantine: FromQuarantine = False,
-    as_json: Json = False,
-) -> None:
-    """Go back to an earlier version: verified first, it serves at once; the present one is quarantined.
-
-    Then the newest night is scored again.
-
-    Example: studyml versions rollback --reason "twice as long as it should be"
-    """
-    from studyml.steps.rollback_version import rescore, rollback_version
-
-    why, actor, settings = said("--reason", reason), getpass.getuser(), load_settings()
-    done = rollback_version(
-        settings, version, now=wall_clock(), actor=actor, reason=why, from_quarantine=from_quarantine
-    )
-    document: dict[str, Any] = {**asdict(done), "actor": actor, "reason": why, "rescored": None, "rescore_error": None}
-    for each in done.skipped.values():
-        say(f"passed over: {each}")
-    if not as_json:
-        typer.echo(f"{done.version} serves from now on; {done.quarantined} is quarantined.")
-    failure: StudymlError | None = None
-    if not no_rescore:
-        try:
-            document["rescored"] = rescore(settings, now=wall_clock(), progress=say)
-        except StudymlError as error:
-            failure = error
-            document["rescore_error"] = str(error)
-    if as_json:
-        print_json(document)
-    elif document["rescored"] is not None:
-        found = document["rescored"]
-        typer.echo(f"{found['written']} predictions of the night of {_time(found['as_of'])} are its own.")
-    elif failure is None:
-        typer.echo("The newest predictions are still those of before. Predict with it: studyml score")
-    if failure is not None:
-        raise failure
 
 
 @versions_app.command("prune")
@@ -237,7 +168,10 @@ def versions_prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove the files of versions that the policy of the upkeep no longer keeps; their records stay.
+    """Remove the files of versions that the weekly upkeep would not keep; their records stay.
+
+    Kept are what is in use, quarantined or could be gone back to, the newest STUDYML_KEEP_VERSIONS, and what served in
+    the last STUDYML_KEEP_SERVED_DAYS.
 
     Example: studyml versions prune --dry-run
     """
@@ -272,13 +206,5 @@ def _cell(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, datetime):
-        return _time(value)
+        return utc_time(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _day(moment: datetime | None) -> str:
-    return "–" if moment is None else f"{moment:%Y-%m-%d}"

@@ -1,5 +1,6 @@
 """What the commands share: the clock, the options, and printing. Results go to stdout, all else to stderr."""
 
+import getpass
 import json
 import math
 import sys
@@ -16,6 +17,8 @@ AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Night to act for, ISO time, UTC unless it says; default: now.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
+Reason = Annotated[str, typer.Option(help="Why, for the record.")]
+By = Annotated[str | None, typer.Option(help="Who decides it, for the record; default: your login.")]
 
 _MEANT = {"--as-of": "night", "--at": "time"}
 #: A row that goes to a file or to grep stays one line.
@@ -53,6 +56,19 @@ def said(option: str, words: str) -> str:
     if not words.strip():
         raise InputError(f"{option} is blank: say in a few words what the record should hold.")
     return words.strip()
+
+
+def who(by: str | None) -> str:
+    """Who is on record for what a command does: the name that was given, else the login.
+
+    Raises InputError where the name is blank, or where there is no login, as for a bare user id in a container.
+    """
+    if by is not None:
+        return said("--by", by)
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise InputError("your login has no name on this machine: say who you are with --by NAME.") from None
 
 
 def say(line: str) -> None:
@@ -100,3 +116,13 @@ def share(value: float | None) -> str:
 def times(value: float | None) -> str:
     """A ratio for a person."""
     return "–" if value is None else f"{value:.2f} x"
+
+
+def utc_time(moment: datetime) -> str:
+    """An instant for a person, to the second."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def utc_day(moment: datetime | None) -> str:
+    """A date for a person."""
+    return "–" if moment is None else f"{moment:%Y-%m-%d}"

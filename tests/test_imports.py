@@ -94,6 +94,7 @@ def test_steps_import_folders_and_no_entry_point(path: Path) -> None:
         "studyml.cli_alerts",
         "studyml.cli_backtest",
         "studyml.cli_models",
+        "studyml.cli_serving",
         "studyml.cli_versions",
         "studyml.terminal",
         "studyml.development",
@@ -188,10 +189,11 @@ def loaded(script: str) -> set[str]:
     "script",
     [
         "import studyml.steps.score",
+        "import studyml.steps.rollback_version",
         "import sys; sys.argv = ['studyml', 'score', '--help']\n"
         "from studyml.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass",
     ],
-    ids=["the step", "the command"],
+    ids=["scoring", "a rollback", "the command"],
 )
 def test_scoring_never_loads_what_training_needs(script: str) -> None:
     forbidden = {
