@@ -83,6 +83,12 @@ class TestIntervals:
         assert (found.passed, found.value) == (False, share)
         assert "does not cover what it says" in found.reason
 
+    def test_that_hold_all_of_twenty_outcomes_may_do_so_by_chance(self) -> None:
+        rows = holdout(np.ones(ROWS))
+        few = Holdout(IDS[:20], rows.student_id[:20], IDS[:20], rows.actual[:20], {})
+
+        assert intervals_cover(few, {0.9: (few.actual - 1, few.actual + 1)})[0].passed
+
     def test_one_student_more_or_less_is_chance(self) -> None:
         rows = holdout(np.ones(ROWS))
         width = np.where(rows.student_id < 14, 1.0, -1.0)
