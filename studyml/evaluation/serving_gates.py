@@ -96,7 +96,7 @@ def intervals_cover(holdout: Holdout, ends: Mapping[float, tuple[Floats, Floats]
         inside = ((holdout.actual >= lower) & (holdout.actual <= upper)).astype(np.float64)
         # Where all of few outcomes lie inside, they do not differ, and would seem to know the share for certain.
         by_chance = float(np.sqrt(nominal * (1 - nominal) / len(inside)))
-        share, chance = float(inside.mean()), z * max(_error(inside, groups), by_chance)
+        share, chance = float(inside.mean()), z * (_error(inside, groups) or by_chance)
         good = bool(abs(share - nominal) - chance <= COVERAGE_LIMIT)
         verb = "covers" if good else "does not cover what it says: it covers"
         reason = (

@@ -133,21 +133,6 @@ def resume_build(store: ArtifactStore, version: str) -> Path:
     return folder
 
 
-def reopen_build(store: ArtifactStore, version: str, manifest_sha256: str) -> None:
-    """Make a build of a published version again, so that it can be judged and published anew.
-
-    What a killed process had made a build already is left as it is. Raises ArtifactError where the version is damaged.
-    """
-    if store.remote is None:
-        if (store.local / version).is_dir():
-            bundle.verify(store.local / version, manifest_sha256)
-        return
-    if _CURRENT not in list_objects(open_objects(store.remote), f"{BUILDING}/{version}"):
-        folder = fetch(store, version, manifest_sha256)
-        shutil.copytree(folder, bundle.new_build(store.local, version), dirs_exist_ok=True)
-        save_build(store, version)
-
-
 def publish(store: ArtifactStore, version: str) -> tuple[str, str]:
     """Seal the saved build and store it under its final name; return its address and the manifest's SHA-256.
 

@@ -7,11 +7,10 @@ from typing import Any
 from studyml.database.connection import Connection, advisory_lock
 from studyml.errors import NotWaitingError
 from studyml.registry.approvals import note_answer, waiting, waits_since
-from studyml.registry.store import publish, reopen_build
-from studyml.registry.versions import Version, champion, commit_artifact, find, promote, reject
+from studyml.registry.versions import Version, champion, find, promote, reject
 from studyml.settings import Settings
-from studyml.steps.evaluate_candidate import judge_candidate
-from studyml.steps.opening import artifact_store, own_database
+from studyml.steps.evaluate_candidate import judge_published
+from studyml.steps.opening import own_database
 from studyml.steps.serving import open_version
 
 _logger = logging.getLogger("studyml")
@@ -47,14 +46,14 @@ def approve_version(settings: Settings, version: str, *, now: datetime, actor: s
         replacing = None if present is None else present.version
         failed: list[str] = []
         if found.metrics.get("champion_version") != replacing:
-            failed = _judge_again(settings, connection, found, present)
+            failed = [each.reason for each in judge_published(settings, connection, found, present) if not each.passed]
         if failed:
             reject(connection, version)
             note_answer(connection, version, f"approved by {actor}, judged again and rejected: {'; '.join(failed)}")
             connection.commit()
             _logger.warning("%s rejected in spite of the approval: %s", version, "; ".join(failed))
             return {"version": version, "decision": "rejected", "promoted": False, "reasons": failed}
-        open_version(settings, find(connection, version))
+        open_version(settings, found)
         promote(
             connection,
             version,
@@ -106,16 +105,6 @@ def _require_waiting(found: Version) -> None:
         raise NotWaitingError(
             f"{found.version} does not wait for approval, its status is {found.status}: see 'studyml versions list'."
         )
-
-
-def _judge_again(settings: Settings, connection: Connection, found: Version, present: Version | None) -> list[str]:
-    store = artifact_store(settings)
-    reopen_build(store, found.version, found.manifest_sha256 or "")
-    results = judge_candidate(settings, connection, found, present)
-    uri, manifest_sha256 = publish(store, found.version)
-    commit_artifact(connection, found.version, manifest_sha256=manifest_sha256, artifact_uri=uri)
-    connection.commit()  # the files are those of this hash from now on, whatever becomes of the promotion
-    return [each.reason for each in results if not each.passed]
 
 
 def _text(found: Version, present: Version | None, *, why: str, deadline: datetime) -> str:

@@ -1,7 +1,8 @@
 """Hold a candidate against the naive predictors and the champion, on the same holdout rows."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
 from studyml.evaluation.metrics import mean_absolute_error
 from studyml.evaluation.serving_gates import SCHEMA
 from studyml.features.definition import derive
+from studyml.frame import Frame
 from studyml.registry.bundle import load_json, write_json
 from studyml.registry.kept_snapshots import load_snapshot
 from studyml.registry.retraining import CONSUMING, failure_recorded, find_run
@@ -23,7 +25,7 @@ from studyml.settings import Settings
 from studyml.steps.describe_candidate import describe_candidate
 from studyml.steps.judge_serving import judge_serving
 from studyml.steps.opening import artifact_store, own_database
-from studyml.steps.serving import open_version
+from studyml.steps.serving import fetch_version, open_version
 
 _logger = logging.getLogger("studyml")
 
@@ -59,27 +61,58 @@ def judge_candidate(
         results = [GateResult("trained", False, "no network could be trained on these rows")]
         record_gates(connection, candidate.version, [each.to_json() for each in results])
         return results
+    judgement = _judge(settings, folder, present)
+    results, holdout = judgement.results, judgement.holdout
+    write_holdout(folder / FILE, holdout)
+    gates = [each.to_json() for each in results]
+    metadata = load_json(folder / "metadata.json") | {"metrics": judgement.metrics, "gates": gates}
+    if all(each.passed for each in results if each.gate == SCHEMA):
+        # What cannot be encoded cannot be explained either.
+        metadata = describe_candidate(folder, judgement.frame, holdout, metadata)
+    write_json(folder / "metadata.json", metadata)
+    save_build(store, candidate.version)
+    _store(connection, candidate, judgement)
+    return results
+
+
+def judge_published(
+    settings: Settings, connection: Connection, version: Version, present: Version | None
+) -> list[GateResult]:
+    """Apply the gates to a published version against another champion; its files stay what they are.
+
+    The registry has the results, the evaluation in the folder is of the champion at its time. The caller commits.
+    Raises ArtifactError where the version is damaged.
+    """
+    judgement = _judge(settings, fetch_version(settings, version), present)
+    _store(connection, version, judgement)
+    return judgement.results
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """The gates' results, with the rows and the metrics that they are of."""
+
+    frame: Frame
+    holdout: Holdout
+    metrics: dict[str, Any]
+    results: list[GateResult]
+
+
+def _judge(settings: Settings, folder: Path, present: Version | None) -> _Judgement:
+    """Apply every gate to the files in ``folder``, which stay as they are."""
     holdout = _without_champion(read_holdout(folder / FILE))
-    metadata = load_json(folder / "metadata.json")
-    metrics = {name: value for name, value in metadata["metrics"].items() if not name.startswith("champion")}
+    stored = load_json(folder / "metadata.json")["metrics"]
+    metrics = {name: value for name, value in stored.items() if not name.startswith("champion")}
     if present is not None:
         hours = _champion_hours(settings, present, holdout, metrics["snapshot_sha256"])
         holdout = replace(holdout, predicted={**holdout.predicted, "champion": hours})
         metrics |= {"champion_mae": mean_absolute_error(holdout.actual, hours), "champion_version": present.version}
     parity = metrics.get("export_parity_hours")
     results = apply_gates(holdout, parity_hours=np.inf if parity is None else parity, seed=settings.seed)
-    frame = derive(load_snapshot(store, metrics["snapshot_sha256"]))
+    frame = derive(load_snapshot(artifact_store(settings), metrics["snapshot_sha256"]))
     if np.isfinite(holdout.predicted["network"]).all() and len(holdout.actual):
         results += judge_serving(folder, frame, holdout)
-    write_holdout(folder / FILE, holdout)
-    metadata |= {"metrics": metrics, "gates": [each.to_json() for each in results]}
-    if all(each.passed for each in results if each.gate == SCHEMA):
-        # What cannot be encoded cannot be explained either.
-        metadata = describe_candidate(folder, frame, holdout, metadata)
-    write_json(folder / "metadata.json", metadata)
-    save_build(store, candidate.version)
-    _store(connection, candidate, metrics, results)
-    return results
+    return _Judgement(frame, holdout, metrics, results)
 
 
 def _without_champion(holdout: Holdout) -> Holdout:
@@ -102,7 +135,7 @@ def _champion_hours(settings: Settings, present: Version, holdout: Holdout, snap
     return np.clip(hours, MINIMUM_HOURS, MAXIMUM_HOURS)
 
 
-def _store(connection: Connection, candidate: Version, metrics: dict[str, Any], results: list[GateResult]) -> None:
+def _store(connection: Connection, candidate: Version, judgement: _Judgement) -> None:
     record_training(
         connection,
         candidate.version,
@@ -110,6 +143,6 @@ def _store(connection: Connection, candidate: Version, metrics: dict[str, Any], 
         training_through=candidate.training_through,
         training_rows=candidate.training_rows or 0,
         holdout_rows=candidate.holdout_rows or 0,
-        metrics=metrics,
+        metrics=judgement.metrics,
     )
-    record_gates(connection, candidate.version, [each.to_json() for each in results])
+    record_gates(connection, candidate.version, [each.to_json() for each in judgement.results])

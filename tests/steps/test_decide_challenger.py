@@ -7,8 +7,10 @@ import pytest
 
 from studyml.database.connection import connect
 from studyml.errors import ArtifactError, NotWaitingError, RegistryError
+from studyml.registry.bundle import verify
 from studyml.registry.trials import challenger_at
 from studyml.settings import Settings
+from studyml.steps import approve_version as approve_module
 from studyml.steps.approve_version import approve_version, reject_version, waiting_candidate
 from studyml.steps.check_retraining import check_retraining
 from studyml.steps.decide_challenger import decide_challenger, retire_challenger
@@ -126,6 +128,34 @@ def test_a_candidate_waits_and_serves_when_a_person_approves(
     ]
     assert last_run(settings)["reasons"][-1] == "approved by ada: reviewed"
     assert not reject_version(settings, version, actor="bob", reason="too late")
+
+
+def test_an_approval_that_breaks_off_after_judging_again_leaves_the_candidate_whole_and_waiting(
+    lived: Settings, constant_network: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = passed(lived, constant_network, "approve")
+    [before] = champions(settings)
+    version = (waiting_candidate(settings) or {})["version"]
+    columns = "status, manifest_sha256, gates, metrics - 'champion_version'"
+    state = f"SELECT {columns} FROM studyml.model_versions WHERE version = %s"
+    (kept,) = query(settings, state, (version,))
+    query(settings, "UPDATE studyml.model_versions SET metrics = metrics || '{\"champion_version\": \"v_1\"}'"
+          " WHERE version = %s", (version,))  # fmt: skip
+
+    with monkeypatch.context() as broken:
+        broken.setattr(approve_module, "promote", die)
+        with pytest.raises(KeyboardInterrupt):
+            approve_version(settings, version, now=NOW, actor="ada", reason="reviewed")
+
+    assert query(settings, state, (version,)) == [kept]
+    verify(settings.artifact_root / version, kept[1])
+    assert champions(settings) == [before]
+    assert approve_version(settings, version, now=NOW, actor="ada", reason="reviewed")["promoted"]
+    verify(settings.artifact_root / version, kept[1])
+
+
+def die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_candidate_that_nobody_approves_is_rejected_after_the_deadline(
