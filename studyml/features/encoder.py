@@ -2,18 +2,19 @@
 
 A missing number becomes the training median and, where training saw gaps, sets an indicator; a recipe may add the
 logarithms of lengths. A category becomes one column per level that is frequent enough; a rare, unseen or missing level
-is all zeros. Every input is then standardised (the guide's StandardScaler) and clipped, so that an unusual value
-cannot run away with a prediction.
+is all zeros. A recipe may add products of two features' factors. Every input is then standardised (the guide's
+StandardScaler) and clipped, so that an unusual value cannot run away with a prediction.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studyml.features.definition import CYCLICAL, DERIVED, FEATURES
+from studyml.features.factors import Factor, factors_from_json
 from studyml.frame import Frame
 
 #: A level needs this many training rows (or this share), and a feature keeps at most so many levels (facts.md).
@@ -35,19 +36,27 @@ class Input:
 
     ``number``: the feature, or ``fill`` where it is missing; ``missing``: 1 where it is missing, else 0;
     ``level``: 1 where the category is ``level``, else 0; ``log``: the natural logarithm of the feature, or ``fill``
-    where it is missing or not positive.
+    where it is missing or not positive; ``product``: of the two ``factors`` (``feature`` is the first one's).
     """
 
     feature: str
-    kind: Literal["number", "missing", "level", "log"]
+    kind: Literal["number", "missing", "level", "log", "product"]
     mean: float
     scale: float
     fill: float = 0.0
     level: str = ""
+    factors: tuple[Factor, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What it is made of: one feature, or a product's two."""
+        return tuple(each.feature for each in self.factors) or (self.feature,)
 
     @property
     def name(self) -> str:
         """A name that is unique among the inputs."""
+        if self.kind == "product":
+            return " x ".join(each.name for each in self.factors)
         if self.kind == "log":
             return f"log({self.feature})"
         return self.feature if self.kind == "number" else f"{self.feature}={self.level or 'missing'}"
@@ -74,16 +83,28 @@ class Encoder:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Encoder":
         """The inverse of ``to_json``; KeyError or TypeError where the document is not one."""
-        inputs = tuple(Input(**each) for each in stored["inputs"])
+        made = ({**each, "factors": factors_from_json(each.get("factors", ()))} for each in stored["inputs"])
+        inputs = tuple(Input(**each) for each in made)
         categories = {name: tuple(levels) for name, levels in stored["categories"].items()}
         return cls(inputs, dict(stored["dropped"]), categories, float(stored["clip"]))
+
+    @property
+    def features(self) -> frozenset[str]:
+        """The features that any input is made of."""
+        return frozenset(name for each in self.inputs for name in each.features)
+
+    def with_products(self, frame: Frame, pairs: Iterable[tuple[Factor, Factor]]) -> "Encoder":
+        """The encoder with an input for each two factors that are not zero in enough of the training rows."""
+        made = [Input(pair[0].feature, "product", 0.0, 1.0, factors=pair) for pair in pairs]
+        enough = [each for each in made if np.count_nonzero(raw_input(frame, each)) >= MINIMUM_LEVEL_ROWS]
+        return replace(self, inputs=(*self.inputs, *(_standardised(frame, each) for each in enough)))
 
     def keep(self, positions: Sequence[int], reason: str) -> "Encoder":
         """The encoder with the inputs at ``positions`` only; features without any left are dropped for ``reason``."""
         inputs = tuple(self.inputs[position] for position in sorted(positions))
-        left = {each.feature for each in inputs}
-        gone = {each.feature: reason for each in self.inputs if each.feature not in left}
-        return Encoder(inputs, {**self.dropped, **gone}, self.categories, self.clip)
+        kept = replace(self, inputs=inputs)
+        gone = {name: reason for each in self.inputs for name in each.features if name not in kept.features}
+        return replace(kept, dropped={**self.dropped, **gone})
 
     def encode(self, frame: Frame) -> Matrix:
         """The network's input, float32 [rows, inputs], always finite."""
@@ -97,6 +118,9 @@ class Encoder:
 
 def raw_input(frame: Frame, each: Input) -> NDArray[np.float64]:
     """One input before standardising, float64 [rows]."""
+    if each.kind == "product":
+        first, second = each.factors
+        return first.values(frame) * second.values(frame)
     values = frame[each.feature]
     if each.kind == "level":
         vocabulary = frame.vocabularies[each.feature]
@@ -189,4 +213,4 @@ def _fit_levels(frame: Frame, name: str) -> list[Input]:
 
 def _standardised(frame: Frame, each: Input) -> Input:
     raw = raw_input(frame, each)
-    return Input(each.feature, each.kind, float(raw.mean()), float(raw.std()) or 1.0, each.fill, each.level)
+    return replace(each, mean=float(raw.mean()), scale=float(raw.std()) or 1.0)

@@ -1,8 +1,9 @@
 """What a training is told: architectures, the guide's recipe with its defects mended, and the ones that measure better.
 
 ``guide``: the guide's network and training set-up (guide.md, Model Architecture, Training Process).
-``selected``: SiLU, standardised log target, squared error, on the inputs that a lasso keeps: the best where sessions
-follow from what is known of student and topic. ``history``: every input, absolute and squared error in equal parts, and
+``selected``: SiLU, standardised log target, squared error, a light L2 penalty, on the inputs that a lasso keeps, among
+them products of features that tell more together: the best where sessions follow from what is known of student and
+topic. ``history``: every input, absolute and squared error in equal parts, and
 a strong L2 penalty: the best where students return and differ. Both train a fixed number of epochs on a falling
 learning rate, so that no validation row has a say in when to stop and the out-of-fold errors are honest.
 """
@@ -83,6 +84,7 @@ _SMOOTH = Recipe(
     dropouts=(0.1, 0.05, 0.05, 0.0),
     activation="silu",
     target="log",
+    l2=0.003,
     schedule="cosine",
     epochs=None,
     batch_size=None,

@@ -7,24 +7,26 @@ from numpy.typing import NDArray
 
 from studyml.errors import TrainingError
 
-#: Rows at most that the lasso looks at: beyond, its choice no longer changes.
-_MAXIMUM_ROWS = 20_000
 _FOLDS, _PENALTIES = 5, 50
 _NEGLIGIBLE = 1e-9
 
 
 def select_by_fold(
-    matrix: NDArray[np.float32], hours: NDArray[np.float64], folds: NDArray[np.int64]
+    matrix: NDArray[np.float32],
+    hours: NDArray[np.float64],
+    folds: NDArray[np.int64],
+    candidates: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Which inputs [folds, inputs] the member of each fold may see: what the rows [n] outside its fold select.
+    """Which inputs [folds, inputs] the member of each fold may see.
 
-    A fold has no say in what the member sees that predicts it, else its error would look better than it is. Raises
-    TrainingError where most folds' rows select nothing: what the others select is then taken for chance.
+    They are what the rows [n] outside its fold select of its ``candidates`` [folds, inputs]: a fold has no say in what
+    the member sees that predicts it, else its error would look better than it is. Raises TrainingError where most
+    folds' rows select nothing: what the others select is then taken for chance.
     """
-    seen = np.zeros((int(folds.max()) + 1, matrix.shape[1]), bool)
-    for fold in range(len(seen)):
+    seen = np.zeros_like(candidates)
+    for fold, own in enumerate(map(np.flatnonzero, candidates)):
         outside = folds != fold
-        seen[fold, select_inputs(matrix[outside], hours[outside], folds[outside])] = True
+        seen[fold, own[select_inputs(matrix[outside][:, own], hours[outside], folds[outside])]] = True
     if 2 * seen.any(axis=1).sum() <= len(seen):
         raise TrainingError("no input tells anything about the length that chance would not")
     return seen
@@ -42,12 +44,11 @@ def select_inputs(matrix: NDArray[np.float32], hours: NDArray[np.float64], folds
 
     if len(np.unique(folds)) < 2:
         folds = np.arange(len(hours)) % _FOLDS
-    step = max(1, len(hours) // _MAXIMUM_ROWS)
-    inputs, logs = matrix[::step].astype(np.float64), np.log(hours[::step])
+    inputs, logs = matrix.astype(np.float64), np.log(hours)
     target = (logs - logs.mean()) / (logs.std() or 1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        path = LassoCV(alphas=_PENALTIES, cv=PredefinedSplit(folds[::step])).fit(inputs, target)
+        path = LassoCV(alphas=_PENALTIES, cv=PredefinedSplit(folds)).fit(inputs, target)
         errors = path.mse_path_.mean(axis=1)
         spread = path.mse_path_.std(axis=1) / np.sqrt(path.mse_path_.shape[1])
         best = int(errors.argmin())

@@ -125,7 +125,7 @@ def _champion_hours(settings: Settings, present: Version, holdout: Holdout, snap
     order = np.argsort(frame["id"])
     rows = order[np.searchsorted(frame["id"], holdout.session_id, sorter=order)]
     model = open_version(settings, present)
-    if not {each.feature for each in model.encoder.inputs} <= set(frame.columns):
+    if not model.encoder.features <= set(frame.columns):
         # One that reads sequences was promoted by hand after a training without them had read its rows.
         raise RegistryError(
             f"{present.version} became champion while this candidate trained, and reads what its rows do not hold:"

@@ -97,7 +97,7 @@ def predictor(model: ServedModel) -> Callable[[Frame], Floats]:
 
 def feature_groups(encoder: Encoder) -> dict[str, tuple[str, ...]]:
     """The features that the network sees, each with the columns that are known or unknown together."""
-    used = {column for each in encoder.inputs for column in PARENTS.get(each.feature, (each.feature,))}
+    used = {column for name in encoder.features for column in PARENTS.get(name, (name,))}
     in_order = [name for name in FEATURES if name in used] + sorted(used - set(FEATURES))
     groups: dict[str, tuple[str, ...]] = {}
     for column in in_order:
@@ -111,7 +111,7 @@ def feature_weights(encoder: Encoder, weights: list[dict[str, Any]]) -> dict[str
     known = {each["input"]: each["value"] for each in weights}
     found: dict[str, float] = {}
     for each in encoder.inputs:
-        for column in PARENTS.get(each.feature, (each.feature,)):
+        for column in (column for name in each.features for column in PARENTS.get(name, (name,))):
             feature = _feature_of(column)
             if each.name in known:
                 found[feature] = max(found.get(feature, 0.0), known[each.name])

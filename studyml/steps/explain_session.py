@@ -123,8 +123,7 @@ def _row(settings: Settings, connection: Connection, night: datetime, model: Ser
     if assembled.refused.any():
         reasons = ", ".join(assembled.refusals)
         raise RegistryError(f"session {session_id} has a prediction, but {reasons} any more: there is nothing to show.")
-    features = {each.feature for each in model.encoder.inputs}
-    return with_history_at(connection, assembled.frame, as_of=night, features=features)
+    return with_history_at(connection, assembled.frame, as_of=night, features=model.encoder.features)
 
 
 def _night(connection: Connection, as_of: datetime | None) -> datetime:

@@ -12,12 +12,15 @@ from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.evaluation.folds import grouped_folds
 from studyml.evaluation.holdout import newest_rows
 from studyml.features.augmentation import augment
+from studyml.features.definition import FEATURES
 from studyml.features.encoder import GUIDE_INPUTS, Encoder, fit_encoder
+from studyml.features.factors import factors_together, fit_factors
 from studyml.features.history import HISTORY_FEATURES, SEQUENCE_FEATURES
 from studyml.features.outliers import outlying
 from studyml.frame import Frame
 from studyml.model import training
 from studyml.model.networks import Layout
+from studyml.model.pairs import pairs_by_fold
 from studyml.model.recipe import FOLDS, Recipe
 from studyml.model.selection import select_by_fold
 from studyml.steps.training_data import LABEL
@@ -26,6 +29,8 @@ from studyml.steps.training_data import LABEL
 LOGS = ("estimated_base_time", "avg_focus_duration", "difficulty_level")
 #: Recipes are compared by their out-of-fold error on this newest share of the fitting rows.
 RECENT = 0.2
+#: Inputs are selected by about so many rows at most: beyond, the choice no longer changes.
+_SELECTION_ROWS = 25_000
 
 Floats = NDArray[np.float64]
 
@@ -97,11 +102,28 @@ def _fit_inputs(frame: Frame, recipe: Recipe, hours: Floats, folds: NDArray[np.i
     encoder = fit_encoder(frame, (*GUIDE_INPUTS, *HISTORY_FEATURES), logs=LOGS, always=_sequence(recipe))
     if recipe.inputs == "history":
         return encoder, layout_of(encoder)
-    seen = select_by_fold(encoder.encode(frame), hours, folds)
+    every = max(1, len(frame) // _SELECTION_ROWS)
+    rows, hours, folds = frame.take(np.arange(0, len(frame), every)), hours[::every], folds[::every]
+    encoder, candidates = _with_products(rows, encoder, hours, folds)
+    seen = select_by_fold(encoder.encode(rows), hours, folds, candidates)
     seen[:, [position for session in layout_of(encoder).sequence for position in session]] = True
     kept = np.flatnonzero(seen.any(axis=0)).tolist()
     encoder = encoder.keep(kept, "it tells nothing about the length that chance would not")
     return encoder, replace(layout_of(encoder), seen=tuple(map(tuple, seen[:, kept].tolist())))
+
+
+def _with_products(
+    frame: Frame, encoder: Encoder, hours: Floats, folds: NDArray[np.int64]
+) -> tuple[Encoder, NDArray[np.bool_]]:
+    """The encoder with products of features that tell more together, and each fold's candidates [folds, inputs]."""
+    factors = {name: fit_factors(frame, name) for name in FEATURES if name in encoder.features}
+    parts = {name: each.part_of(frame) for name, each in factors.items()}
+    by_fold = pairs_by_fold(encoder.encode(frame), parts, hours, folds)
+    pairs = dict.fromkeys(pair for own in by_fold for pair in own)
+    products = (two for first, second in pairs for two in factors_together(factors[first], factors[second]))
+    extended = encoder.with_products(frame, products)
+    candidates = [[not each.factors or each.features in own for each in extended.inputs] for own in by_fold]
+    return extended, np.array(candidates)
 
 
 def _sequence(recipe: Recipe) -> tuple[str, ...]:

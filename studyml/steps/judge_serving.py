@@ -30,9 +30,8 @@ def judge_serving(folder: Path, frame: Frame, holdout: Holdout) -> list[GateResu
     stored = load_json(folder / "features.json")
     encoder, output = Encoder.from_json(stored["features"]), Output.from_json(stored["output"])
     network = open_network(folder / "model.onnx")
-    wanted = {each.feature for each in encoder.inputs}
     width = network.get_inputs()[0].shape[1]
-    schema = same_schema(wanted, SUPPLIED, inputs=len(encoder.inputs), width=width)
+    schema = same_schema(encoder.features, SUPPLIED, inputs=len(encoder.inputs), width=width)
     if not schema.passed:
         return [schema]
     judged = rows_of(frame, holdout)

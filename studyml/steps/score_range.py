@@ -59,7 +59,7 @@ def score_range(settings: Settings, *, scoring_run_id: int, first_id: int, last_
             connection,
             assembled.frame.take(~assembled.refused),
             as_of=run.as_of,
-            features={each.feature for model in models for each in model.encoder.inputs},
+            features={name for model in models for name in model.encoder.features},
         )
         impossible = {reason: rows[~assembled.refused] for reason, rows in assembled.impossible.items()}
         blocks = chain.from_iterable(

@@ -28,7 +28,7 @@ class ServedModel:
     @property
     def reads_sequences(self) -> bool:
         """Whether the network reads a student's previous sessions."""
-        return any(each.feature in SEQUENCE_FEATURES for each in self.encoder.inputs)
+        return not self.encoder.features.isdisjoint(SEQUENCE_FEATURES)
 
     def predict(self, frame: Frame) -> Predictions:
         """Hours and interval of each row of an assembled frame."""
