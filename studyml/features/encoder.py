@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studyml.features.definition import CYCLICAL, DERIVED, FEATURES
-from studyml.features.factors import Factor, factors_from_json
+from studyml.features.factors import LARGEST, Factor, factors_from_json
 from studyml.frame import Frame
 
 #: A level needs this many training rows (or this share), and a feature keeps at most so many levels (facts.md).
 MINIMUM_LEVEL_ROWS, MINIMUM_LEVEL_SHARE, MAXIMUM_LEVELS = 10, 0.005, 25
 #: Standardised inputs are clipped to this many standard deviations.
 CLIP = 5.0
-#: A number beyond this counts as missing: its square, and so a standard deviation, would overflow.
-LARGEST = 1e100
 
 GUIDE_INPUTS = (*FEATURES, *DERIVED, *CYCLICAL)
 _ALWAYS_KINDS: tuple[Literal["number", "missing"], ...] = ("number", "missing")

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from studyml.frame import Frame
 
+#: A number beyond this counts as missing: the standard deviation of a product, and so its fourth power, would overflow.
+LARGEST = 1e70
 #: A number with hardly more distinct values keeps each of them; any other has this many bands with about as many rows.
 BANDS = 5
 #: A level needs this many training rows (or this share).
@@ -50,7 +52,7 @@ class Factor:
             return np.zeros(len(frame)) if code is None else (frame[self.feature] == code).astype(np.float64)
         numbers = frame[self.feature].astype(np.float64)
         if self.centre is not None:
-            return np.where(np.isfinite(numbers), numbers - self.centre, 0.0)
+            return np.where(np.abs(numbers) <= LARGEST, numbers - self.centre, 0.0)
         lower = -np.inf if self.above is None else self.above
         upper = np.inf if self.up_to is None else self.up_to
         return ((numbers > lower) & (numbers <= upper)).astype(np.float64)
@@ -80,7 +82,7 @@ def fit_factors(frame: Frame, feature: str) -> Factors:
         needed = max(_MINIMUM_ROWS, _MINIMUM_SHARE * len(frame))
         return Factors(tuple(Factor(feature, level) for level in sorted(levels) if counts[level] >= needed), None)
     values = frame[feature].astype(np.float64)
-    known = values[np.isfinite(values)]
+    known = values[np.abs(values) <= LARGEST]
     distinct = np.unique(known)
     if len(distinct) < 2:
         return Factors((), None)

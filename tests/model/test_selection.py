@@ -8,6 +8,7 @@ from studyml.model import selection
 from studyml.model.selection import select_by_fold, select_inputs
 
 ROWS, NOISE = 400, 20
+ALL = np.ones((5, 2 + NOISE), bool)
 
 
 def data(seed: int, strength: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,14 +43,14 @@ def test_where_nothing_tells_the_length_nothing_is_kept() -> None:
 
 def test_where_nothing_tells_the_length_in_any_fold_it_says_so() -> None:
     with pytest.raises(TrainingError, match="no input tells anything about the length"):
-        select_by_fold(*data(0, strength=0.0))
+        select_by_fold(*data(0, strength=0.0), ALL)
 
 
 @pytest.mark.parametrize("hours", [np.full(ROWS, 2.0), np.where(np.arange(ROWS) == 7, 3.0, 2.0)])
 def test_labels_that_hardly_vary_are_a_sentence_too(hours: np.ndarray) -> None:
     matrix, _, folds = data(0)
     with pytest.raises(TrainingError, match="no input tells anything"):
-        select_by_fold(matrix, hours, folds)
+        select_by_fold(matrix, hours, folds, ALL)
 
 
 @pytest.mark.parametrize("fold", range(5))
@@ -57,7 +58,7 @@ def test_a_fold_has_no_say_in_what_its_own_member_sees(fold: int) -> None:
     matrix, hours, folds = data(3)
     inside, other = folds == fold, np.random.default_rng(fold).lognormal(0, 0.7, ROWS)
 
-    before, after = (select_by_fold(matrix, each, folds) for each in (hours, np.where(inside, other, hours)))
+    before, after = (select_by_fold(matrix, each, folds, ALL) for each in (hours, np.where(inside, other, hours)))
 
     assert before.shape == (5, 2 + NOISE)
     assert (before[fold] == after[fold]).all()
@@ -74,23 +75,23 @@ def test_what_a_minority_of_the_folds_selects_is_taken_for_chance(
 
     if is_chance:
         with pytest.raises(TrainingError, match="no input tells anything"):
-            select_by_fold(*data(0))
+            select_by_fold(*data(0), ALL)
     else:
-        assert select_by_fold(*data(0)).sum(axis=1).tolist() == [1, 1, 1, 0, 0]
+        assert select_by_fold(*data(0), ALL).sum(axis=1).tolist() == [1, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_few_folds_are_enough(count: int) -> None:
     matrix, hours, _ = data(4)
 
-    assert select_by_fold(matrix, hours, np.arange(ROWS) % count)[:, :2].all()
+    assert select_by_fold(matrix, hours, np.arange(ROWS) % count, ALL[:count])[:, :2].all()
 
 
-def test_more_rows_than_the_lasso_looks_at_give_the_same_choice() -> None:
-    random = np.random.default_rng(2)
-    matrix = random.normal(size=(90_000, 4)).astype(np.float32)
-    hours = np.exp(0.5 * matrix[:, 2] + random.normal(0, 0.1, len(matrix)))
+def test_a_member_sees_only_what_was_a_candidate_of_its_fold() -> None:
+    candidates = ALL.copy()
+    candidates[2, 0] = candidates[3, 1] = False
 
-    kept = select_inputs(matrix, hours, np.arange(len(matrix)) // 7 % 5)
+    seen = select_by_fold(*data(1), candidates)
 
-    assert 2 in kept
+    assert not (seen & ~candidates).any()
+    assert seen[:, :2].tolist() == candidates[:, :2].tolist()
