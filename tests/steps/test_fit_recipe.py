@@ -18,6 +18,8 @@ from studyml.frame import Frame
 from studyml.model import training
 from studyml.model.networks import Layout
 from studyml.model.recipe import RECIPES, Recipe
+from studyml.model.selection import select_by_fold
+from studyml.steps import fit_recipe as steps
 from studyml.steps.fit_recipe import Fitted, fit_recipe, layout_of, limited, predict_hours, recent_rows
 from tests.evaluation.trainings import log
 from tests.steps.retraining import trained_to_say
@@ -75,6 +77,60 @@ def test_the_selected_recipe_sees_what_tells_the_length_and_says_why_the_rest_is
     assert replace(layout, seen=()) == Layout(len(fitted.encoder.inputs))
     assert np.array(layout.seen).shape == (5, layout.inputs)
     assert np.array(layout.seen).any(axis=0).all(), "what no member sees is no input"
+
+
+def meeting(frame: Frame) -> Frame:
+    """The rows with lengths that depend on which study method meets which energy."""
+    method, energy = frame["study_method"].astype(int), frame["energy_level"].astype(float)
+    random = np.random.default_rng(0)
+    logs = np.log(frame["estimated_base_time"].astype(float)) + 0.5 * np.where(method % 2, 1, -1) * (energy - 3)
+    hours = np.clip(np.exp(logs + random.normal(0, 0.2, len(frame))), 0.1, 24)
+    return frame.with_columns(actual_duration=hours)
+
+
+def products(fitted: Fitted) -> list[int]:
+    return [position for position, each in enumerate(fitted.encoder.inputs) if each.kind == "product"]
+
+
+def test_the_selected_recipe_sees_where_two_features_meet_that_tell_more_together(frame: Frame, seen: Seen) -> None:
+    fitted = fit_recipe(meeting(frame), RECIPES["selected"])
+
+    pair = ("study_method", "energy_level")
+    meets = [each for each in products(fitted) if fitted.encoder.inputs[each].features == pair]
+    assert "study_method" not in fitted.encoder.dropped
+    assert np.array(seen[-1][2].seen)[:, meets].any(axis=1).all(), "each fold found them by other folds' rows"
+
+
+def test_a_fold_has_no_say_in_what_its_own_member_sees(frame: Frame, seen: Seen) -> None:
+    before = fit_recipe(meeting(frame), RECIPES["selected"])
+    inside = before.folds == 2
+    others = np.random.default_rng(1).permutation(frame["actual_duration"].astype(float))
+    hours = np.where(inside, others, meeting(frame)["actual_duration"].astype(float))
+    after = fit_recipe(frame.with_columns(actual_duration=hours), RECIPES["selected"])
+
+    visible = [
+        {each.name for each, shown in zip(fitted.encoder.inputs, layout.seen[2], strict=True) if shown}
+        for fitted, (_, _, layout) in zip((before, after), seen, strict=True)
+    ]
+
+    assert any(" x " in name for name in visible[0])
+    assert visible[0] == visible[1]
+
+
+def test_of_very_many_rows_a_part_selects_for_all(frame: Frame, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    selecting: list[int] = []
+
+    def select(matrix: np.ndarray, *others: Any) -> np.ndarray:
+        selecting.append(len(matrix))
+        return select_by_fold(matrix, *others)
+
+    monkeypatch.setattr(steps, "_SELECTION_ROWS", len(frame) // 2)
+    monkeypatch.setattr(steps, "select_by_fold", select)
+    fitted = fit_recipe(meeting(frame), RECIPES["selected"])
+
+    assert selecting == [len(frame) // 2]
+    assert seen[-1][0].matrix.shape == (len(frame), len(fitted.encoder.inputs))
+    assert products(fitted)
 
 
 @pytest.mark.parametrize("name", RECIPES)
