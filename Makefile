@@ -81,7 +81,7 @@ bench-alerts: install  ## how often alerts ring for nothing, and how soon for a 
 bench-drift: install  ## how often drift is reported where nothing drifts, and where something does (QUICK=1: 50 nights)
 	$(BIN)/python -m benchmarks.drift $(if $(QUICK),--nights 50)
 
-bench-monitor: install  ## a night of observing over 100,000 to 10 million outcomes, within 2 x (QUICK=1: to 300,000)
+bench-monitor: install  ## a night of observing and judging over 100,000 to 10 million outcomes, within 2 x (QUICK=1: to 300,000)
 	$(BIN)/python -m benchmarks.monitoring $(if $(QUICK),--quick)
 
 lint: install  ## style, import rules and types

@@ -3,7 +3,7 @@
 Session number i begins i steps after the first one, so many to a day; ids are shuffled among neighbours, since a real
 app's need not ascend with time. One session in fifty of the last 60 days has no label yet, and one in 5,000 never got
 one; one label in a hundred was corrected two nights after it was first seen. The nights that are kept predicted the
-planned sessions of the next five days.
+planned sessions of the next five days. Days to come are like those before: nothing degrades, nothing moves.
 """
 
 from collections.abc import Callable
@@ -32,6 +32,9 @@ _NIGHT = "(timestamptz '{end}' - interval '1 day' * (({last} - i) / {per_night} 
 _WAITS = "(i % 50 = 0 AND i > {last} - 60 * {per_night} OR i % 5000 = 0)"
 _CORRECTED = "(i % 100 = 7 AND ({last} - i) / {per_night} >= 2)::integer"
 _HOURS = "(0.5 + i * 31 % 700 / 100.0)"
+_PREDICTED = f"({_HOURS} * (0.8 + {_ID} % 5 * 0.1))"
+_FEATURES = "time_of_day, study_method, environment, energy_level, distraction_level"
+_VALUES = "'morning', 'reading', 'home', 1 + i % 5, 1 + i % 4"
 
 
 def sql(text: str, last: int, later: int = 0) -> str:
@@ -47,11 +50,10 @@ _SOURCE = (
     f" FROM generate_series(1, {STUDENTS}) g",
     f"INSERT INTO topics (id, subject, difficulty_level, estimated_base_time) SELECT g, 'Subject ' || g % 5,"
     f" 1 + g % 10, 1 + g % 4 FROM generate_series(1, {TOPICS}) g",
-    f"""INSERT INTO study_sessions (id, student_id, topic_id, session_date, actual_duration, time_of_day, study_method,
-        environment, energy_level, distraction_level)
+    f"""INSERT INTO study_sessions (id, student_id, topic_id, session_date, actual_duration, {_FEATURES})
     SELECT <ID>, 1 + i * 13 % {STUDENTS}, 1 + (i * 31 + i / {STUDENTS}) % {TOPICS}, <DATE>,
         CASE WHEN i <= {{last}} AND NOT <WAITS> THEN <HOURS> + <CORRECTED> * 0.01 END,
-        'morning', 'reading', 'home', 1 + i % 5, 1 + i % 4
+        {_VALUES}
     FROM generate_series(1, {{last}} + {HORIZON_DAYS} * {{per_night}}) AS i""",
 )
 
@@ -98,8 +100,16 @@ CREATE TABLE studyml."predictions_{{night:%Y%m%dT%H%M%S%f}}" PARTITION OF studym
     FOR VALUES IN ('{{night}}');
 INSERT INTO studyml.predictions (as_of, session_id, student_id, topic_id, session_date, role, model_version, served,
     predicted_hours, lower_hours, upper_hours, lower_hours_90, upper_hours_90, input_warnings, scored_at)
-SELECT '{{night}}', {{id}}, 1, 1, {{date}}, 'champion', '{VERSION}', true, 2, 1, 6, 0.5, 8, '{{{{}}}}', '{{night}}'
+SELECT '{{night}}', {{id}}, 1, 1, {{date}}, 'champion', '{VERSION}', true, {{hours}}, 1, 6, 0.5, 8,
+    '{{{{}}}}', '{{night}}'
 FROM generate_series({{first}}, {{through}}) AS i WHERE i > 0
+"""
+_FINISH_NIGHT = f"""
+INSERT INTO studyml.nights (as_of, replay, started_at, finished_at, first_finished_at)
+VALUES ('{{night}}', false, '{{night}}', '{{night}}', '{{night}}');
+INSERT INTO studyml.scoring_runs (as_of, versions, planned, written, refused, status, started_at, finished_at)
+SELECT '{{night}}', ARRAY['{VERSION}'], count(*), count(*), 0, 'complete', '{{night}}', '{{night}}'
+FROM studyml.predictions WHERE as_of = '{{night}}'
 """
 
 
@@ -125,6 +135,8 @@ def build(url: str, outcomes: int, nights_to_come: int, progress: Callable[[str]
     progress(f"{outcomes:,} outcomes: the predictions of the nights that are kept")
     for number in range(-min(outcomes // PER_NIGHT, KEPT_NIGHTS), nights_to_come):
         predict(connection, outcomes, number)
+        if number < 0:
+            finish(connection, number)
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(INDEX)
@@ -139,6 +151,7 @@ def predict(connection: Connection, outcomes: int, number: int) -> None:
         night=END + timedelta(days=number),
         id=_ID,
         date=sql("<DATE>", outcomes),
+        hours=_PREDICTED,
         first=outcomes + number * PER_NIGHT + 1,
         through=through,
     )
@@ -146,10 +159,16 @@ def predict(connection: Connection, outcomes: int, number: int) -> None:
         cursor.execute(statement)
 
 
+def finish(connection: Connection, number: int) -> None:
+    """End the night so many days after END, whose predictions are there."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_FINISH_NIGHT.format(night=END + timedelta(days=number)))
+
+
 _DAY = (
     # The sessions of the day are held and labelled, but for some.
-    "UPDATE study_sessions SET actual_duration = 1 + id % 5 WHERE id IN (SELECT <ID> FROM generate_series("
-    "{last} + {later} * {per_night} - {per_night} + 1, {last} + {later} * {per_night}) AS i WHERE NOT i % 50 = 0)",
+    "UPDATE study_sessions SET actual_duration = <HOURS> FROM generate_series({last} + {later} * {per_night}"
+    " - {per_night} + 1, {last} + {later} * {per_night}) AS i WHERE id = <ID> AND NOT i % 50 = 0",
     # Late labels, one of them the oldest there can be, and corrections.
     f"UPDATE study_sessions SET actual_duration = 2.5 WHERE id IN ((SELECT session_id FROM studyml.unlabelled_sessions"
     f" ORDER BY session_id DESC LIMIT {LATE - 1}) UNION ALL"
@@ -157,16 +176,18 @@ _DAY = (
     f"UPDATE study_sessions SET actual_duration = 3.5 + {{later}} * 0.01 WHERE id IN (SELECT <ID>"
     f" FROM generate_series({{last}} - {CORRECTED}, {{last}} - 1) AS i WHERE NOT <WAITS>)",
     # What is planned for the last day that can be seen from here.
-    f"""INSERT INTO study_sessions (id, student_id, topic_id, session_date)
-    SELECT <ID>, 1 + i * 13 % {STUDENTS}, 1 + i % {TOPICS}, <DATE> FROM generate_series(
+    f"""INSERT INTO study_sessions (id, student_id, topic_id, session_date, {_FEATURES})
+    SELECT <ID>, 1 + i * 13 % {STUDENTS}, 1 + (i * 31 + i / {STUDENTS}) % {TOPICS}, <DATE>, {_VALUES}
+    FROM generate_series(
         {{last}} + ({{later}} + {HORIZON_DAYS} - 1) * {{per_night}} + 1,
         {{last}} + ({{later}} + {HORIZON_DAYS}) * {{per_night}}) AS i""",
 )
 
 
 def live_a_day(url: str, outcomes: int, number: int) -> None:
-    """What the app's users do in the day before the night so many days after END."""
+    """End the night before; then what the app's users do in the day before the night so many days after END."""
     connection = psycopg2.connect(url)
+    finish(connection, number - 1)
     with connection, connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'")
         for statement in _DAY:
