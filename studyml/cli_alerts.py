@@ -1,6 +1,5 @@
 """The commands ``studyml alerts``: incidents, and the messages about them."""
 
-import getpass
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -9,7 +8,7 @@ import typer
 
 from studyml.errors import InputError
 from studyml.settings import load_settings
-from studyml.terminal import Json, print_json, print_table, said, wall_clock
+from studyml.terminal import By, Json, print_json, print_table, said, wall_clock, who
 
 alerts_app = typer.Typer(
     no_args_is_help=True, help="Incidents and the messages about them.\n\nExample: studyml alerts list"
@@ -78,7 +77,7 @@ def alerts_ack(
     """
     from studyml.steps.handle_incidents import acknowledge_incident
 
-    name = getpass.getuser() if by is None else said("--by", by)
+    name = who(by)
     acknowledge_incident(load_settings(), incident, now=wall_clock(), name=name)
     typer.echo(f"Incident {incident} is acknowledged by {name}.")
 
@@ -87,15 +86,16 @@ def alerts_ack(
 def alerts_resolve(
     incident: Annotated[int, typer.Argument(help="Its id, see studyml alerts list.")],
     note: Annotated[str, typer.Option(help="What was done.")],
+    by: By = None,
 ) -> None:
     """Close an incident by hand; whoever was told of it is told.
 
-    Example: studyml alerts resolve 3 --note retrained
+    Example: studyml alerts resolve 3 --note retrained --by ann
     """
     from studyml.steps.handle_incidents import resolve_incident
 
-    done = said("--note", note)
-    resolve_incident(load_settings(), incident, now=wall_clock(), actor=getpass.getuser(), note=done)
+    done, actor = said("--note", note), who(by)
+    resolve_incident(load_settings(), incident, now=wall_clock(), actor=actor, note=done)
     typer.echo(f"Incident {incident} is resolved. Tell whoever was told of it now: studyml alerts deliver")
 
 
@@ -104,6 +104,7 @@ def alerts_silence(
     kind: Annotated[str, typer.Argument(help="A kind of incident, such as degraded.")],
     hours: Annotated[float, typer.Option(help="For how long, at most 744.")] = 24.0,
     note: Annotated[str | None, typer.Option(help="Why, and agreed with whom.")] = None,
+    by: By = None,
     end: Annotated[bool, typer.Option("--end", help="End the silence now.")] = False,
 ) -> None:
     """Send no message about incidents of a kind for a while; they are recorded all the same.
@@ -112,14 +113,14 @@ def alerts_silence(
     """
     from studyml.steps.handle_incidents import silence, unsilence
 
-    settings, now = load_settings(), wall_clock()
+    settings, now, actor = load_settings(), wall_clock(), who(by)
     if end:
-        ended = unsilence(settings, kind, now=now)
+        ended = unsilence(settings, kind, now=now, actor=actor)
         typer.echo(f"{kind} is not silenced any more." if ended else f"{kind} was not silenced.")
         return
     if note is None:
         raise InputError("--note is missing: say why it is silenced, and with whom that was agreed.")
-    found = silence(settings, kind, hours=hours, now=now, actor=getpass.getuser(), note=said("--note", note))
+    found = silence(settings, kind, hours=hours, now=now, actor=actor, note=said("--note", note))
     typer.echo(f"{kind} is silenced until {_minute(found.ends_at)} UTC.")
 
 

@@ -1,5 +1,6 @@
 """The commands ``studyml alerts`` about incidents: look, take on, close, silence."""
 
+import getpass
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +25,7 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("STUDYML_DATABASE_URL", settings.database)
     monkeypatch.setenv("STUDYML_HEARTBEAT_URL", f"https://beat.example.org/{SECRET}")
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(cli_alerts.getpass, "getuser", lambda: "ann")
+    monkeypatch.setattr(getpass, "getuser", lambda: "ann")
 
     def run(*arguments: str, hours: float = 0) -> str:
         monkeypatch.setattr(cli_alerts, "wall_clock", lambda: NOW + timedelta(hours=hours))
@@ -64,6 +65,27 @@ def test_somebody_else_can_be_named(settings: Settings, run: Run) -> None:
     fail(settings)
 
     assert run("ack", "1", "--by", "bob") == "Incident 1 is acknowledged by bob.\n"
+    run("resolve", "1", "--note", "mended", "--by", "bob", hours=1)
+    [(actor, body)] = query(
+        settings, "SELECT actor, message_body FROM studyml.incident_events WHERE event = 'resolved'"
+    )
+    assert (actor, "bob closed it (mended)" in body) == ("bob", True)
+    run("silence", "task_failed", "--note", "the disk is replaced", "--by", "bob")
+    assert "UTC by bob: the disk is replaced\n" in run("list")
+    run("silence", "task_failed", "--end", "--by", "eve", hours=1)
+    assert query(settings, "SELECT actor, note FROM studyml.silences") == [
+        ("bob", "the disk is replaced; ended by eve")
+    ]
+
+
+def test_without_a_login_a_name_is_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("no such user")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    for arguments in (("ack", "1"), ("resolve", "1", "--note", "x"), ("silence", "degraded", "--note", "x")):
+        with pytest.raises(InputError, match="say who you are with --by NAME"):
+            run(*arguments)
 
 
 def test_all_that_happened_to_one_is_shown_with_what_was_sent(settings: Settings, run: Run) -> None:
@@ -122,6 +144,8 @@ def test_a_silence_is_ended_before_its_time(settings: Settings, run: Run) -> Non
         (("ack", "9"), "there is no open incident 9"),
         (("ack", "9", "--by", ""), "--by is blank"),
         (("resolve", "9", "--note", "x"), "there is no incident 9"),
+        (("resolve", "9", "--note", "x", "--by", " "), "--by is blank"),
+        (("silence", "degraded", "--note", "x", "--by", ""), "--by is blank"),
         (("show", "9"), "there is no incident 9: 'studyml alerts list --all' shows"),
     ],
 )

@@ -34,13 +34,13 @@ def add_silence(
         return int((cursor.fetchone() or (0,))[0])
 
 
-def end_silences(connection: Connection, kind: str, *, now: datetime) -> int:
-    """End the silences of a kind that are in force; return how many. The caller commits."""
+def end_silences(connection: Connection, kind: str, *, now: datetime, actor: str) -> int:
+    """End the silences of a kind that are in force, and note who did; return how many. The caller commits."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE studyml.silences SET ends_at = %(now)s WHERE kind = %(kind)s AND starts_at < %(now)s"
-            " AND ends_at > %(now)s",
-            {"kind": kind, "now": now},
+            "UPDATE studyml.silences SET ends_at = %(now)s, note = note || %(ended)s WHERE kind = %(kind)s"
+            " AND starts_at < %(now)s AND ends_at > %(now)s",
+            {"kind": kind, "now": now, "ended": f"; ended by {actor}"},
         )
         return int(cursor.rowcount)
 

@@ -44,7 +44,7 @@ def acknowledge_incident(settings: Settings, incident_id: int, *, now: datetime,
 
 def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, actor: str, note: str) -> None:
     """Close an incident by hand, and tell whoever was told of it; raises RegistryError where it is not open."""
-    note = redacted(settings, note)
+    note, actor = redacted(settings, note), redacted(settings, actor)
     with own_database(settings) as connection:
         incident = find_incident(connection, incident_id)
         if incident.status != "open":
@@ -66,18 +66,18 @@ def silence(settings: Settings, kind: str, *, hours: float, now: datetime, actor
     length = timedelta(hours=hours) if 0 < hours <= LONGEST_SILENCE.total_seconds() / 3600 else None
     if length is None:
         raise InputError(f"a silence of {hours:g} hours is not possible: give more than 0 and at most 744 (31 days).")
-    note = redacted(settings, note)
+    note, actor = redacted(settings, note), redacted(settings, actor)
     with own_database(settings) as connection:
         found = add_silence(connection, kind, starts_at=now, ends_at=now + length, actor=actor, note=note)
         connection.commit()
     return Silence(found, kind, now, now + length, actor, note)
 
 
-def unsilence(settings: Settings, kind: str, *, now: datetime) -> int:
+def unsilence(settings: Settings, kind: str, *, now: datetime, actor: str) -> int:
     """End the silences of a kind and return how many were in force; raises InputError for an unknown kind."""
     _require_kind(kind)
     with own_database(settings) as connection:
-        ended = end_silences(connection, kind, now=now)
+        ended = end_silences(connection, kind, now=now, actor=redacted(settings, actor))
         connection.commit()
     return ended
 

@@ -327,8 +327,8 @@ class TestSilencing:
     def test_can_be_ended(self, connection: Connection) -> None:
         silence(connection, -1, 2)
 
-        assert silences.end_silences(connection, DEGRADED, now=at(-2).now) == 0
-        assert silences.end_silences(connection, DEGRADED, now=at(0).now) == 1
+        assert silences.end_silences(connection, DEGRADED, now=at(-2).now, actor="ann") == 0
+        assert silences.end_silences(connection, DEGRADED, now=at(0).now, actor="ann") == 1
         assert silences.silences_in_force(connection, now=at(0).now) == []
         report(connection)
         assert len(messages(connection)) == 1
