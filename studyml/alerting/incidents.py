@@ -19,6 +19,9 @@ NIGHT_MISSING = "night_missing"
 TASK_FAILED = "task_failed"
 KINDS = (DEGRADED, CONTRACT_BROKEN, NO_NEW_LABELS, RETRAINING_FAILING, SCORING_LATE, NIGHT_MISSING, TASK_FAILED)
 
+#: Kinds whose one incident is about several things, each with its own message.
+OF_SEVERAL = (CONTRACT_BROKEN, TASK_FAILED)
+
 PAGE, TICKET, ESCALATION = "page", "ticket", "escalation"
 
 _COLUMNS = (
@@ -208,14 +211,33 @@ def was_told(connection: Connection, incident_id: int, severities: Sequence[str]
         return bool((cursor.fetchone() or (False,))[0])
 
 
-def held_back(connection: Connection, *, since: datetime) -> list[tuple[Incident, Event]]:
-    """Incidents whose newest message, written after ``since``, a silence held back: open ones, and recoveries."""
+def is_believed_open(connection: Connection, incident_id: int) -> bool:
+    """Whether somebody was told of an incident and not, since then, that it is over: a silence may have kept that."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT incident_id, {_EVENT} FROM (SELECT DISTINCT ON (incident_id) * FROM studyml.incident_events"
-            " WHERE message_body IS NOT NULL AND recorded_at > %s ORDER BY incident_id, id DESC) AS newest"
-            " WHERE held_back ORDER BY id",
-            (since,),
+            "SELECT bool_or(event <> 'resolved') FROM studyml.incident_events WHERE incident_id = %(id)s"
+            " AND message_body IS NOT NULL AND NOT held_back AND id >= (SELECT coalesce(max(id), 0)"
+            " FROM studyml.incident_events WHERE incident_id = %(id)s AND event = 'resolved'"
+            " AND message_body IS NOT NULL AND NOT held_back)",
+            {"id": incident_id},
+        )
+        return bool((cursor.fetchone() or (False,))[0])
+
+
+def held_back(connection: Connection, *, since: datetime) -> list[tuple[Incident, Event]]:
+    """What a silence held back after ``since`` and nothing followed: messages of open incidents, and recoveries.
+
+    The newest of each incident, and of one that is OF_SEVERAL things the newest about each of them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT incident_id, {_EVENT} FROM (SELECT DISTINCT ON (incident_id, topic) * FROM (SELECT e.*,"
+            " CASE WHEN i.kind = ANY(%(several)s) THEN e.message_subject END AS topic FROM studyml.incident_events e"
+            " JOIN studyml.incidents i ON i.id = e.incident_id WHERE e.message_body IS NOT NULL"
+            " AND e.recorded_at > %(since)s AND e.id >= (SELECT max(b.id) FROM studyml.incident_events b"
+            " WHERE b.incident_id = e.incident_id AND b.event IN ('opened', 'reopened'))) AS told"
+            " ORDER BY incident_id, topic, id DESC) AS newest WHERE held_back ORDER BY id",
+            {"several": list(OF_SEVERAL), "since": since},
         )
         found = [(find_incident(connection, incident_id), Event(*rest)) for incident_id, *rest in cursor.fetchall()]
     return [(each, event) for each, event in found if (each.status == "open") == (event.event != "resolved")]

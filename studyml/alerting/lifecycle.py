@@ -19,6 +19,7 @@ from studyml.alerting.incidents import (
     add_event,
     close_open,
     held_back,
+    is_believed_open,
     list_incidents,
     newest_of_kind,
     open_incident,
@@ -157,7 +158,7 @@ def send(
 
 
 def tell_held_back(connection: Connection, at: Moment) -> None:
-    """Send what a silence held back and is still news, once the silence is over: the newest message of an incident.
+    """Send what a silence held back and is still news, once the silence is over: the newest message about a problem.
 
     That is one of an open incident, or that one is over which was told before. The caller commits.
     """
@@ -195,7 +196,7 @@ def resolve(
     connection: Connection, incident: Incident, at: Moment, *, actor: str, note: str, message: Message | None = None
 ) -> None:
     """Close an open incident; whoever had a message about it gets ``message``. The caller commits."""
-    told = was_told(connection, incident.id)
+    told = is_believed_open(connection, incident.id)
     close_open(connection, incident.id, as_of=max(at.as_of, incident.opened_as_of), now=at.now)
     if message is None or not told:
         _log(connection, incident.id, "resolved", at, note, actor=actor)

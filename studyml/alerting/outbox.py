@@ -26,7 +26,8 @@ _IS_FOR = f"""(a.severity = {_SEVERITY} OR e.event = 'resolved' AND EXISTS (SELE
         WHERE t.incident_id = e.incident_id AND t.id < e.id AND t.message_body IS NOT NULL AND NOT t.held_back
         AND coalesce(t.severity, 'page') = a.severity
         AND t.id > coalesce((SELECT max(id) FROM studyml.incident_events earlier
-            WHERE earlier.incident_id = e.incident_id AND earlier.event = 'resolved' AND earlier.id < e.id), 0)))"""
+            WHERE earlier.incident_id = e.incident_id AND earlier.event = 'resolved' AND earlier.id < e.id
+            AND earlier.message_body IS NOT NULL AND NOT earlier.held_back), 0)))"""
 
 
 @dataclass(frozen=True)

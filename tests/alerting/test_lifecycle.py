@@ -310,6 +310,31 @@ class TestSilencing:
 
         assert messages(connection)[1:] == [("resolved", PAGE, "studyml: it is over")]
 
+    def test_what_came_back_and_went_again_meanwhile_is_over_for_whoever_was_told_of_it_before(
+        self, connection: Connection
+    ) -> None:
+        report(connection)
+        silence(connection, 0.5, 5)
+        recover(connection, 1)
+        report(connection, 2)
+        recover(connection, 3)
+        for night in (4, 6, 7):
+            lifecycle.tell_held_back(connection, at(night))
+            assert messages(connection)[1:] == ([("resolved", PAGE, "studyml: it is over")] if night > 5 else [])
+
+    def test_each_task_that_failed_meanwhile_is_told_when_it_ends_and_once(self, connection: Connection) -> None:
+        silence(connection, -1, 1, kind=TASK_FAILED)
+        report(connection, kind=TASK_FAILED)
+        another = Message("it is worse", "incident")
+        lifecycle.send(connection, only(connection).id, TASK_FAILED, PAGE, another, at(0.5), event="updated")
+
+        for night in (0.7, 2, 3):
+            lifecycle.tell_held_back(connection, at(night))
+        assert [subject for _, _, subject in messages(connection)] == [
+            "studyml: it is bad (page)",
+            "studyml: it is worse",
+        ]
+
     def test_what_is_over_before_it_ends_was_never_told_and_is_not(self, connection: Connection) -> None:
         silence(connection, -1, 2)
         report(connection)

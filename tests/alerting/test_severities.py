@@ -114,6 +114,19 @@ def test_what_was_told_before_it_was_over_the_last_time_tells_nobody_now(setting
         assert (len(titles(hook)), len(titles(tracker))) == (2, 2)
 
 
+def test_that_it_is_over_which_a_silence_held_back_goes_to_everyone_who_was_told_of_it(
+    settings: Settings, hook: Webhook
+) -> None:
+    write(settings, "degraded", severity="ticket")
+    write(settings, "degraded", severity="page", event="resolved")
+    query(settings, "UPDATE studyml.incident_events SET held_back = true WHERE event = 'resolved'")
+    write(settings, "degraded", severity="page", event="resolved")
+    with webhook() as tracker:
+        run(settings, Addresses(page=(hook.url(),), ticket=(tracker.url(),)))
+
+        assert (len(titles(hook)), len(titles(tracker))) == (1, 2)
+
+
 def test_a_message_that_a_silence_holds_back_is_not_sent(settings: Settings, hook: Webhook) -> None:
     write(settings, "degraded", severity="page")
     query(settings, "UPDATE studyml.incident_events SET held_back = true")
