@@ -126,17 +126,30 @@ def _what_comes(pages: bool) -> str:
     return f"Another message comes only {more}."
 
 
+_CHAMPION_STAYS = (
+    "The champion goes on serving. For this incident no other retraining is made; enough new labels make one due."
+)
 #: What a retraining for a degradation came to: the title, what is said of it, and what follows.
 _NO_HELP = {
     "rejected": (
         "the retraining did not help, a person is needed",
         "the retraining for it brought no better one",
-        "The champion goes on serving. For this incident no other retraining is made; enough new labels make one due.",
+        _CHAMPION_STAYS,
     ),
-    "promoted": (
+    "served": (
         "the new version is degraded too, a person is needed",
         "so is the version that its retraining brought",
         "It goes on serving. For this incident no other retraining is made; enough new labels make one due.",
+    ),
+    "tried": (
+        "the retraining did not help, a person is needed",
+        "the trial of the version that its retraining brought is over: it does not serve",
+        _CHAMPION_STAYS,
+    ),
+    "declined": (
+        "the retraining did not help, a person is needed",
+        "the version that its retraining brought was not approved",
+        _CHAMPION_STAYS,
     ),
     "failed": (
         "the retraining keeps failing, a person is needed",
@@ -145,21 +158,26 @@ _NO_HELP = {
         " studyml retrain --force.",
     ),
 }
+_SAID = {
+    "rejected": "was rejected",
+    "abandoned": "was abandoned",
+    "tried": "was on trial",
+    "declined": "passed the gates and waited for approval",
+}
 
 
 def no_better_message(
-    *, incident_id: int, decision: str, reasons: Sequence[str], version: str | None, links: Links
+    *, incident_id: int, came_to: str, reasons: Sequence[str], version: str | None, links: Links
 ) -> Message:
     """A retraining for the degradation did not end it: a person has to decide.
 
-    ``decision``: rejected, promoted (and degraded since), failed, or abandoned, which is a failure too.
+    ``came_to``: rejected, served (and degraded since), tried, declined, failed, or abandoned, which is a failure too.
     """
-    title, what, follows = _NO_HELP.get(decision, _NO_HELP["failed"])
-    if decision == "promoted":
+    title, what, follows = _NO_HELP.get(came_to, _NO_HELP["failed"])
+    if came_to == "served":
         facts = [f"{version} passed the gates, and is off by more than its limit since."]
     else:
-        said = {"rejected": "was rejected", "abandoned": "was abandoned"}.get(decision, "failed")
-        facts = [f"The candidate{f' {version}' if version else ''} {said}.", *reasons]
+        facts = [f"The candidate{f' {version}' if version else ''} {_SAID.get(came_to, 'failed')}.", *reasons]
     return compose(
         title,
         summary=f"The model is degraded (incident {incident_id}), and {what}.",

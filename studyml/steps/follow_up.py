@@ -12,6 +12,7 @@ from studyml.alerting.message import Links, Message, moment
 from studyml.database.connection import Connection
 from studyml.monitoring import verdict as verdicts
 from studyml.monitoring.verdicts import Judged, healthy_nights, last_healthy
+from studyml.registry import aftermath as aftermaths
 from studyml.registry.retraining import FAILED, breaker_open, decided_for, newest_in_a_row
 from studyml.registry.versions import Version
 from studyml.settings import Settings
@@ -44,10 +45,11 @@ def follow_up(
     own, served = _own(judged, champion), judged[0]
     at = Moment(as_of, now)
     if _is_degraded(served, own):
-        if own is None and open_of_kind(connection, DEGRADED) is None and _was_replaced(judged, champion):
-            _logger.info("the errors are those of versions before the champion, which has too few outcomes of its own")
+        blamed = champion.version if own is not None and champion is not None else _of_most(judged, champion)
+        if champion is not None and blamed != champion.version and open_of_kind(connection, DEGRADED) is None:
+            _logger.info("the errors are those of %s, and the champion has too few outcomes of its own", blamed)
             return None
-        problem = _problem(settings, connection, served, own or served, champion, as_of, dag_run_id)
+        problem = _problem(settings, connection, judged, own or served, blamed, as_of, dag_run_id)
         return report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
     if own is not None and champion is not None and own.verdict.verdict == verdicts.HEALTHY:
         _recover(settings, connection, own, champion, at)
@@ -88,22 +90,25 @@ def _is_degraded(served: Judged, own: Judged | None) -> bool:
     return own.verdict.verdict == verdicts.CONFIRMED or (suspected and own.verdict.verdict == verdicts.SUSPECTED)
 
 
-def _was_replaced(judged: Sequence[Judged], champion: Version | None) -> bool:
-    """Whether most outcomes of the window are those of a version that serves no more."""
+def _of_most(judged: Sequence[Judged], champion: Version | None) -> str | None:
+    """The version of most outcomes of the window: whose errors they are while the champion has too few."""
     most = max(judged[1:], key=lambda each: each.rolling.n, default=None)
-    return champion is not None and most is not None and most.rolling.scope != champion.version
+    if most is None or champion is None:
+        return None if champion is None else champion.version
+    return most.rolling.scope
 
 
 def _problem(
     settings: Settings,
     connection: Connection,
-    served: Judged,
+    judged: Sequence[Judged],
     ruling: Judged,
-    champion: Version | None,
+    blamed: str | None,
     as_of: datetime,
     dag_run_id: str | None,
 ) -> Problem:
-    verdict = ruling.columns(settings.monitoring_window_days)
+    served, verdict = judged[0], ruling.columns(settings.monitoring_window_days)
+    verdict["expected_mae"] = next((each.expected_mae for each in judged if each.rolling.scope == blamed), None)
     pages = verdict["verdict"] == verdicts.CONFIRMED or settings.page_rule == "guide"
     known = newest_of_kind(connection, DEGRADED)
     if known is not None and known.status != "open":
@@ -113,13 +118,13 @@ def _problem(
     findings = Findings(
         verdict,
         as_of if known is None else known.opened_as_of,
-        version="unknown" if champion is None else champion.version,
+        version=blamed or "unknown",
         window_days=settings.monitoring_window_days,
         baseline_ratio=settings.degraded_ratio,
         last_healthy=last_healthy(connection, as_of),
         slices=[each["sentence"] for each in served.worst_slices or []],
         moved=_moved(served.drift),
-        report=None if champion is None else f"studyml versions report {champion.version}",
+        report=None if blamed is None else f"studyml versions report {blamed}",
         run_id=dag_run_id,
         **_retraining(settings, connection, known),
     )
@@ -127,7 +132,7 @@ def _problem(
         DEGRADED,
         PAGE if pages else TICKET,
         lambda incident_id: degraded_message(findings, links, incident_id=incident_id, pages=pages),
-        model_version=None if champion is None else champion.version,
+        model_version=blamed,
         figures={name: verdict[name] for name in _FIGURES},
     )
 
@@ -140,10 +145,12 @@ def _retraining(settings: Settings, connection: Connection, known: Incident | No
         words = "no retraining is started, since the last ones failed: it takes enough new labels, or a person"
         return {"retraining": words} if stopped else {}
     words = {
-        "rejected": "its version was no better, and the next one is due with enough new labels",
-        "challenger": f"{run.version} is tried beside the champion",
-        "awaiting_approval": f"{run.version} waits for a person's approval",
-    }.get(str(run.decision), f"{run.version} serves since")
+        aftermaths.REJECTED: "its version was no better, and the next one is due with enough new labels",
+        aftermaths.ON_TRIAL: f"{run.version} is tried beside the champion",
+        aftermaths.WAITING: f"{run.version} waits for a person's approval",
+        aftermaths.TRIED: f"the trial of {run.version} ended, and the next one is due with enough new labels",
+        aftermaths.DECLINED: f"{run.version} was not approved, and the next one is due with enough new labels",
+    }.get(aftermaths.aftermath(connection, run).word, f"it brought {run.version}, which was promoted")
     return {"retraining": f"a retraining in the night of {moment(run.as_of)}; {words}"}
 
 

@@ -10,7 +10,9 @@ from studyml.alerting.messages import retraining_message
 from studyml.database.connection import Connection
 from studyml.monitoring.verdict import DEGRADED as DEGRADED_VERDICTS
 from studyml.monitoring.verdicts import stored_verdict
+from studyml.registry.aftermath import ON_TRIAL, SERVED, WAITING, aftermath
 from studyml.registry.retraining import FAILED, RetrainingRun, breaker_open, decided_for, newest_in_a_row
+from studyml.registry.versions import champion
 from studyml.settings import Settings
 from studyml.steps.report_over import report_over
 
@@ -54,24 +56,35 @@ def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> N
     run = None if incident is None else decided_for(connection, incident.id)
     if incident is None or run is None or incident.figures.get("asked") is not None:
         return
-    if not _was_no_help(settings, connection, run, at.as_of):
+    found = aftermath(connection, run)
+    # What brought no version was about a candidate; what brought one, about the newest that served since.
+    version = _degraded_since(connection, run, at.as_of) if found.word == SERVED else run.version
+    if not _is_no_help(settings, connection, found.word, version):
         return
     message = no_better_message(
         incident_id=incident.id,
-        decision=str(run.decision),
-        reasons=[reason for reason in run.reasons if not reason.endswith("stays champion")][:_MOST_REASONS],
-        version=run.version,
+        came_to=found.word,
+        reasons=found.reasons[:_MOST_REASONS],
+        version=version,
         links=Links(settings.runbook_url, settings.airflow_url),
     )
     send(connection, incident.id, DEGRADED, incident.severity, message, at, event="updated", note=message.title)
     add_figures(connection, incident.id, {"asked": run.id})
 
 
-def _was_no_help(settings: Settings, connection: Connection, run: RetrainingRun, as_of: datetime) -> bool:
-    if run.decision in FAILED:
+def _is_no_help(settings: Settings, connection: Connection, word: str, version: str | None) -> bool:
+    if word in FAILED:
         # Until the breaker opens, the next night tries again.
         return breaker_open(newest_in_a_row(connection), settings.retraining_failures)
-    if run.decision == "promoted":
-        found = None if run.version is None else stored_verdict(connection, as_of, run.version)
-        return found is not None and found["verdict"] in DEGRADED_VERDICTS
-    return run.decision == "rejected"
+    if word == SERVED:
+        return version is not None
+    return word not in (ON_TRIAL, WAITING)
+
+
+def _degraded_since(connection: Connection, run: RetrainingRun, as_of: datetime) -> str | None:
+    """The champion, where it is the version that the run brought, or a newer one, and is degraded itself."""
+    present = champion(connection)
+    if present is None or run.version is None or present.version < run.version:
+        return None
+    found = stored_verdict(connection, as_of, present.version)
+    return present.version if found is not None and found["verdict"] in DEGRADED_VERDICTS else None

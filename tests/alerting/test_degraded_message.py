@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from studyml.alerting.degraded_message import Findings, degraded_message, no_better_message, recovered_message
 from studyml.alerting.message import Links
 
@@ -113,7 +115,7 @@ def test_that_no_feature_moved_is_said() -> None:
 
 def test_a_retraining_that_did_not_help_asks_for_a_person_and_says_why() -> None:
     message = no_better_message(
-        incident_id=7, decision="rejected", reasons=["it may be worse than v_1"], version="v_2", links=LINKS
+        incident_id=7, came_to="rejected", reasons=["it may be worse than v_1"], version="v_2", links=LINKS
     )
 
     assert message.subject == "studyml: the retraining did not help, a person is needed"
@@ -123,15 +125,30 @@ def test_a_retraining_that_did_not_help_asks_for_a_person_and_says_why() -> None
 
 
 def test_a_new_version_that_is_degraded_itself_asks_for_a_person_too() -> None:
-    message = no_better_message(incident_id=7, decision="promoted", reasons=["passed"], version="v_2", links=LINKS)
+    message = no_better_message(incident_id=7, came_to="served", reasons=["passed"], version="v_2", links=LINKS)
 
     assert message.subject == "studyml: the new version is degraded too, a person is needed"
     assert "- v_2 passed the gates, and is off by more than its limit since.\n" in message.body
     assert "v_2 was" not in message.body
 
 
+@pytest.mark.parametrize(
+    ("came_to", "said", "summed_up"),
+    [
+        ("tried", "The candidate v_2 was on trial.", "the trial of the version that its retraining brought is over"),
+        ("declined", "The candidate v_2 passed the gates and waited for approval.", "brought was not approved"),
+    ],
+)
+def test_a_version_that_was_put_aside_asks_for_a_person_and_says_why(came_to: str, said: str, summed_up: str) -> None:
+    message = no_better_message(incident_id=7, came_to=came_to, reasons=["time is over"], version="v_2", links=LINKS)
+
+    assert message.subject == "studyml: the retraining did not help, a person is needed"
+    assert f"- {said}\n- time is over\n" in message.body
+    assert summed_up in message.body
+
+
 def test_a_retraining_that_failed_names_no_version() -> None:
-    message = no_better_message(incident_id=7, decision="failed", reasons=[], version=None, links=LINKS)
+    message = no_better_message(incident_id=7, came_to="failed", reasons=[], version=None, links=LINKS)
 
     assert message.subject == "studyml: the retraining keeps failing, a person is needed"
     assert "- The candidate failed.\n" in message.body

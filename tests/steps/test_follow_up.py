@@ -264,6 +264,22 @@ class TestAfterANewChampion:
         assert judge(retrained, 5)["verdict"] == "suspected"
         assert incidents(retrained) == [("degraded", "resolved")]
 
+    def test_what_is_told_of_the_old_errors_names_the_old_one(self, world: Settings) -> None:
+        errors(world, 20, BAD)
+        query(
+            world,
+            "INSERT INTO studyml.silences (kind, starts_at, ends_at, actor, note)"
+            " VALUES ('degraded', %s, %s, 'ann', 'x')",
+            *(NOW - DAY, NOW + DAY),
+        )
+        judge(world)
+        query(world, "UPDATE studyml.silences SET ends_at = %s", NOW)
+        add_champion(world, END + DAY, version=self.NEW, mae=0.5)
+        judge(world, 2)
+
+        assert f"Version: {VERSION}, which was off by 0.91 h" in messages(world)[-1]
+        assert self.NEW not in messages(world)[-1]
+
     def test_a_new_one_that_is_bad_itself_is_the_same_incident_again(self, retrained: Settings) -> None:
         self.served(retrained, 10, GOOD, 2)
         judge(retrained, 2)
@@ -294,6 +310,39 @@ def test_an_incident_that_is_back_says_since_when_and_what_its_retraining_came_t
     again = messages(world)[-1]
     assert "Since: the night of 2026-03-01 00:00 UTC" in again
     assert "Done: a retraining in the night of 2026-03-01 00:00 UTC; its version was no better" in again
+
+
+@pytest.mark.parametrize(
+    ("decision", "status", "words"),
+    [
+        ("challenger", "challenger", "v_20260228_000000 is tried beside the champion"),
+        ("challenger", "retired", "the trial of v_20260228_000000 ended, and the next one is due"),
+        ("awaiting_approval", "awaiting_approval", "v_20260228_000000 waits for a person's approval"),
+        ("awaiting_approval", "rejected", "v_20260228_000000 was not approved, and the next one is due"),
+    ],
+)
+def test_an_incident_that_is_back_says_what_became_of_the_version_since(
+    world: Settings, decision: str, status: str, words: str
+) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+    run = check_retraining(world, as_of=END, now=NOW)
+    query(
+        world,
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
+        " VALUES ('v_20260228_000000', %s, 'mlp', %s, %s, repeat('0', 64))",
+        *(status, END, END),
+    )
+    query(
+        world,
+        "UPDATE studyml.retraining_runs SET decision = %s, version = 'v_20260228_000000', decided_at = now()"
+        " WHERE id = %s",
+        *(decision, run),
+    )
+    query(world, "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of")
+    judge(world, 1)
+
+    assert f"Done: a retraining in the night of 2026-03-01 00:00 UTC; {words}" in messages(world)[-1]
 
 
 def test_while_the_breaker_is_open_no_retraining_is_promised(world: Settings) -> None:

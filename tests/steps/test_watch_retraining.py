@@ -13,7 +13,7 @@ from tests.scoring.world import add_champion, query
 from tests.steps.judged_nights import open_degradation
 
 DAY = timedelta(days=1)
-VERSION = "v_20260301_000000"
+VERSION, NEWER = "v_20260301_000000", "v_20260302_000000"
 
 
 def run(settings: Settings, *decisions: str, incident: int | None = None) -> None:
@@ -34,6 +34,24 @@ def watch(settings: Settings, night: int = 0) -> None:
     with own_database(settings) as connection:
         watch_retraining(settings, connection, Moment(END + night * DAY, NOW + night * DAY))
         connection.commit()
+
+
+def add_version(settings: Settings, status: str) -> None:
+    query(
+        settings,
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
+        " VALUES (%s, %s, 'mlp', %s, %s, repeat('0', 64))",
+        *(VERSION, status, END, END),
+    )
+
+
+def judged_as(settings: Settings, version: str, verdict: str, night: int = 0) -> None:
+    query(
+        settings,
+        "INSERT INTO studyml.monitoring_runs (as_of, scope, verdict, n, baseline_mae, threshold, window_days,"
+        " reason, recorded_at) VALUES (%s, %s, %s, 20, 1, 1.2, 30, '', %s)",
+        *(END + night * DAY, version, verdict, NOW),
+    )
 
 
 def incidents(settings: Settings) -> list[tuple[str, str, str]]:
@@ -121,12 +139,7 @@ class TestARetrainingForADegradation:
         run(settings, "promoted", incident=incident)
         query(settings, "UPDATE studyml.retraining_runs SET version = %s", VERSION)
         for night, verdict in enumerate(("insufficient_data", "healthy", "suspected", "confirmed")):
-            query(
-                settings,
-                "INSERT INTO studyml.monitoring_runs (as_of, scope, verdict, n, baseline_mae, threshold, window_days,"
-                " reason, recorded_at) VALUES (%s, %s, %s, 20, 1, 1.2, 30, '', %s)",
-                *(END + night * DAY, VERSION, verdict, NOW),
-            )
+            judged_as(settings, VERSION, verdict, night)
             watch(settings, night)
             assert len(bodies(settings)) == (0, 0, 1, 1)[night]
 
@@ -140,3 +153,62 @@ class TestARetrainingForADegradation:
             watch(settings, night)
 
         assert len([body for body in bodies(settings) if "The model is degraded" in body]) == 1
+
+    @pytest.mark.parametrize(
+        ("decision", "meanwhile", "ended", "words"),
+        [
+            ("challenger", "challenger", "retired", "was on trial.\n- 90 days are over\n"),
+            ("awaiting_approval", "awaiting_approval", "rejected", "waited for approval.\n- rejected by ann: odd\n"),
+        ],
+    )
+    def test_a_version_that_was_put_aside_asks_for_a_person_once(
+        self, settings: Settings, incident: int, decision: str, meanwhile: str, ended: str, words: str
+    ) -> None:
+        add_version(settings, meanwhile)
+        run(settings, decision, incident=incident)
+        query(settings, "UPDATE studyml.retraining_runs SET version = %s, reasons = ARRAY['passed']", VERSION)
+        watch(settings)
+        assert bodies(settings) == []
+
+        query(settings, "UPDATE studyml.model_versions SET status = %s", ended)
+        if ended == "retired":
+            query(
+                settings,
+                "INSERT INTO studyml.deployments (action, as_of, recorded_at, actor, from_version, reason)"
+                " VALUES ('retire', %s, %s, 'studyml', %s, '90 days are over')",
+                *(END, NOW, VERSION),
+            )
+        else:
+            query(settings, "UPDATE studyml.retraining_runs SET reasons = reasons || 'rejected by ann: odd'::text")
+        watch(settings, 1)
+        watch(settings, 2)
+
+        [body] = bodies(settings)
+        assert f"The candidate {VERSION} " in body
+        assert words in body
+
+    @pytest.mark.parametrize("decision", ["challenger", "awaiting_approval", "promoted"])
+    def test_a_version_that_came_to_serve_in_the_end_is_judged_by_its_own_outcomes(
+        self, settings: Settings, incident: int, decision: str
+    ) -> None:
+        add_champion(settings, END, version=VERSION)
+        add_champion(settings, END + DAY, version=NEWER)
+        run(settings, decision, incident=incident)
+        query(settings, "UPDATE studyml.retraining_runs SET version = %s", VERSION)
+        judged_as(settings, VERSION, "confirmed")
+        watch(settings)
+        assert bodies(settings) == []
+
+        judged_as(settings, NEWER, "confirmed")
+        watch(settings)
+        assert f"{NEWER} passed the gates, and is off by more than its limit since" in bodies(settings)[0]
+
+    def test_a_version_that_a_person_took_back_asks_for_nobody(self, settings: Settings, incident: int) -> None:
+        add_champion(settings, END, version=VERSION)
+        add_champion(settings, END + DAY, version="v_20200101_000000")
+        run(settings, "promoted", incident=incident)
+        query(settings, "UPDATE studyml.retraining_runs SET version = %s", VERSION)
+        judged_as(settings, "v_20200101_000000", "confirmed")
+        watch(settings)
+
+        assert bodies(settings) == []
