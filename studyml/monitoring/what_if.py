@@ -1,7 +1,7 @@
 """What other thresholds would have said of nights that were judged: nothing else is assumed to change.
 
-An incident opens at the first night above a limit, stays open over nights with too few outcomes, and is resolved by a
-night that is not above: as the nights themselves do it.
+An incident opens at the first night above a limit, stays open over nights with too few outcomes, and is resolved by as
+many nights in a row that are not above as the nights themselves wait for.
 """
 
 import math
@@ -29,33 +29,39 @@ class WhatIf:
     is_set: bool
 
 
-def what_if(nights: Sequence[Mapping[str, Any]], *, ratio: float, minimum_outcomes: int) -> list[WhatIf]:
+def what_if(
+    nights: Sequence[Mapping[str, Any]], *, ratio: float, minimum_outcomes: int, recovered_nights: int
+) -> list[WhatIf]:
     """The verdicts of ``nights`` (rows of ``monitoring_runs``, in order) under every pair of thresholds.
 
-    ``ratio`` and ``minimum_outcomes`` are what was set: they are among the pairs. The confirmed rule is there where
+    ``ratio`` and ``minimum_outcomes`` are what was set: they are among the pairs. ``recovered_nights`` in a row that
+    are not above resolve an incident. The confirmed rule is there where
     any night stored its error ratio; a ratio below the limit that the night stored changes nothing there.
     """
     ratios, minimums = sorted({*RATIOS, ratio}), sorted({*MINIMUM_OUTCOMES, minimum_outcomes})
     rules = [SUSPECTED, CONFIRMED] if any(each["error_ratio"] is not None for each in nights) else [SUSPECTED]
     return [
-        _replayed(nights, rule, each, minimum, is_set=(each, minimum) == (ratio, minimum_outcomes))
+        _replayed(nights, rule, each, minimum, recovered_nights, is_set=(each, minimum) == (ratio, minimum_outcomes))
         for rule in rules
         for minimum in minimums
         for each in ratios
     ]
 
 
-def _replayed(nights: Sequence[Mapping[str, Any]], rule: str, ratio: float, minimum: int, *, is_set: bool) -> WhatIf:
-    judged, above, opened, is_open = 0, 0, [], False
+def _replayed(
+    nights: Sequence[Mapping[str, Any]], rule: str, ratio: float, minimum: int, recovered_nights: int, *, is_set: bool
+) -> WhatIf:
+    judged, above, opened = 0, 0, []
+    calm = recovered_nights  # nights in a row that were not above: no incident is open
     for night in nights:
         found = _is_above(night, rule, ratio, minimum)
         if found is None:
             continue
         judged += 1
         above += found
-        if found and not is_open:
+        if found and calm >= recovered_nights:
             opened.append(night["as_of"])
-        is_open = found
+        calm = 0 if found else calm + 1
     return WhatIf(rule, ratio, minimum, judged, above, tuple(opened), is_set)
 
 

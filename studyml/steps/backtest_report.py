@@ -24,6 +24,7 @@ from studyml.reporting.pictures import inline_svg
 from studyml.settings import Settings
 from studyml.steps.backtest_workspace import JSON, PAGE, Workspace
 from studyml.steps.evaluation_report import without_gaps
+from studyml.steps.follow_up import RECOVERED_NIGHTS
 
 #: Who predicted, as the report names them; the served predictions first.
 PREDICTORS = ("served", "median", "estimate")
@@ -80,6 +81,7 @@ def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str
                 results.rulings(scratch),
                 ratio=settings.degraded_ratio,
                 minimum_outcomes=settings.monitoring_min_outcomes,
+                recovered_nights=RECOVERED_NIGHTS,
             )
         ],
         "incidents": incidents,

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studyml.monitoring.what_if import CONFIRMED, SUSPECTED, WhatIf, what_if
+from studyml.monitoring.what_if import CONFIRMED, SUSPECTED, WhatIf
+from studyml.monitoring.what_if import what_if as replayed
 
 START = datetime(2026, 1, 1, 1, tzinfo=UTC)
 
@@ -25,22 +26,27 @@ def nights(*found: tuple[int, float | None], ratios: tuple[float, ...] = ()) -> 
     ]
 
 
+def what_if(nights: list[dict[str, Any]], ratio: float, minimum_outcomes: int) -> list[WhatIf]:
+    return replayed(nights, ratio=ratio, minimum_outcomes=minimum_outcomes, recovered_nights=2)
+
+
 def one(found: list[WhatIf], ratio: float, minimum: int, rule: str = SUSPECTED) -> WhatIf:
     (match,) = [each for each in found if (each.rule, each.ratio, each.minimum_outcomes) == (rule, ratio, minimum)]
     return match
 
 
-def test_an_incident_opens_with_the_first_night_above_and_again_after_a_night_that_is_not() -> None:
-    found = one(
-        what_if(nights((60, 1.0), (60, 1.4), (60, 1.4), (60, 1.1), (60, 1.4)), ratio=1.2, minimum_outcomes=10), 1.2, 10
-    )
+def test_an_incident_opens_with_the_first_night_above_and_again_after_two_nights_that_are_not() -> None:
+    maes = (1.0, 1.4, 1.4, 1.1, 1.4, 1.1, 1.1, 1.4)
+    found = one(what_if(nights(*((60, mae) for mae in maes)), ratio=1.2, minimum_outcomes=10), 1.2, 10)
 
-    assert (found.judged, found.above, found.is_set) == (5, 3, True)
-    assert found.opened == (START + timedelta(days=1), START + timedelta(days=4))
+    assert (found.judged, found.above, found.is_set) == (8, 4, True)
+    assert found.opened == (START + timedelta(days=1), START + timedelta(days=7))
 
 
 def test_a_night_with_too_few_outcomes_neither_opens_nor_resolves() -> None:
-    found = what_if(nights((60, 1.4), (15, 1.0), (60, 1.4), (15, None)), ratio=1.2, minimum_outcomes=10)
+    found = what_if(
+        nights((60, 1.4), (15, 1.0), (9, 1.0), (15, 1.0), (60, 1.4), (15, None)), ratio=1.2, minimum_outcomes=10
+    )
 
     assert len(one(found, 1.2, 10).opened) == 2
     assert len(one(found, 1.2, 20).opened) == 1
