@@ -1,7 +1,7 @@
 """One whole night in one process: what ``studyml_nightly`` does, without Airflow."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -22,13 +22,15 @@ from studyml.steps.start_night import start_night
 from studyml.steps.train_candidate import train_candidate
 
 Progress = Callable[[str], None]
+Step = Callable[[str], AbstractContextManager[None]]
 
 
 def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progress) -> dict[str, Any]:
     """Live the night of ``as_of``; return what happened.
 
-    A step that fails is told to the on-call engineer, as a task of the DAG would be. A failed retraining does not stop
-    scoring; its error is raised at the end, when the night is finished.
+    A step that fails is told to the on-call engineer, as a task of the DAG would be. A failed retraining, or trial
+    without whose decision none is begun, does not stop scoring; its error is raised at the end, when the night is
+    finished.
     """
     step = partial(_told, settings, as_of, now)
     with step("start_night"):
@@ -39,23 +41,18 @@ def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progr
     progress("judging the served predictions")
     with step("judge"):
         verdict = monitor(settings, as_of=as_of, now=now)[0]
-    notified = notify(settings, as_of=as_of, now=now)
-    progress("deciding the trial of the challenger")
-    trial = decide_challenger(settings, as_of=as_of, now=now)
-    failure: StudymlError | None = None
-    retraining: dict[str, Any] | None = None
-    try:
-        with step("retrain"):
-            retraining = retrain(settings, as_of=as_of, now=now, progress=progress)
-    except StudymlError as error:
-        failure = error
-        progress(f"the retraining failed: {error}")
+    with step("notify"):
+        notified = notify(settings, as_of=as_of, now=now)
+    trial, retraining, failure = _decide(settings, step, as_of=as_of, now=now, progress=progress)
     with step("score"):
         scoring = score(settings, as_of=as_of, now=now, progress=progress)
     try:
         with step("finish"):
             finish_night(settings, as_of=as_of, now=now)
-    finally:
+    except Exception:
+        notify(settings, as_of=as_of, now=now)
+        raise
+    with step("notify"):
         later = notify(settings, as_of=as_of, now=now)
     if failure is not None:
         raise failure
@@ -69,6 +66,22 @@ def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progr
         "retraining": retraining,
         "scoring": scoring,
     }
+
+
+def _decide(
+    settings: Settings, step: Step, *, as_of: datetime, now: datetime, progress: Progress
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None, StudymlError | None]:
+    """The decisions of the trial and of the retraining, None where there is none, and the error that ended them."""
+    trial: dict[str, Any] | None = None
+    try:
+        progress("deciding the trial of the challenger")
+        with step("decide_challenger"):
+            trial = decide_challenger(settings, as_of=as_of, now=now)
+        with step("retrain"):
+            return trial, retrain(settings, as_of=as_of, now=now, progress=progress), None
+    except StudymlError as error:
+        progress(f"the {'trial' if trial is None else 'retraining'} failed: {error}")
+        return trial, None, error
 
 
 @contextmanager
