@@ -36,6 +36,7 @@ def failure_message(
     """A task that failed for good, with ``kind`` contract_broken since the study app's tables are not as promised."""
     broken = kind == CONTRACT_BROKEN
     why = ": the study app's tables are not as promised" if broken else ""
+    closes = "two nights in a row find nothing wrong" if broken else "a later night finishes without a failed task"
     first = "Tell the study app's owners what the error says." if broken else "Do what the error says."
     return compose(
         f"{dag_id}.{task_id} failed{why}",
@@ -43,8 +44,7 @@ def failure_message(
         facts=[f"Night: {moment(as_of)}.", f"Run: {dag_run_id}."],
         done=[
             _WHOLE,
-            "No further message comes about this task while the incident is open. It closes by itself when a later"
-            " night finishes without a failed task.",
+            f"No further message comes about this task while the incident is open. It closes by itself when {closes}.",
         ],
         steps=[
             first,
@@ -83,7 +83,7 @@ def contract_message(
         facts=[*found, *([f"the night could not be judged: {unjudged}"] if unjudged else []), night],
         done=[
             "Rows that cannot be used are quarantined with their reason, not dropped; a wrong input counts as missing.",
-            "The incident closes by itself when new rows are as they should be.",
+            "The incident closes by itself when new rows are as they should be, two nights in a row.",
         ],
         steps=[have, see, owners],
         links=lines,

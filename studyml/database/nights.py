@@ -13,6 +13,14 @@ def newest_finished(connection: Connection) -> datetime | None:
     return newest
 
 
+def finished_before(connection: Connection, as_of: datetime) -> datetime | None:
+    """as_of of the newest finished night before ``as_of``."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(as_of) FROM studyml.nights WHERE finished_at IS NOT NULL AND as_of < %s", (as_of,))
+        newest: datetime | None = (cursor.fetchone() or (None,))[0]
+    return newest
+
+
 def is_replay(connection: Connection, as_of: datetime) -> bool:
     """Whether a newer night is already finished, so that this one may only recompute (design section 2)."""
     newest = newest_finished(connection)

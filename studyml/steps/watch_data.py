@@ -2,12 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from studyml.alerting.incidents import CONTRACT_BROKEN, NO_NEW_LABELS, TICKET
+from studyml.alerting.incidents import CONTRACT_BROKEN, NO_NEW_LABELS, TICKET, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem
 from studyml.alerting.message import Links
 from studyml.alerting.messages import contract_message, no_labels_message
 from studyml.database.connection import Connection
 from studyml.database.night_counts import NightCounts, newest_label, night_counts
+from studyml.database.nights import finished_before
 from studyml.database.source import count_dated
 from studyml.monitoring.verdict import ERROR
 from studyml.monitoring.verdicts import stored_verdict
@@ -33,7 +34,8 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
     unjudged = str(verdict["reason"]) if verdict.get("verdict") == ERROR else None
     found = _broken(connection, at.as_of)
     if not found and unjudged is None:
-        report_over(settings, connection, CONTRACT_BROKEN, at, note="the study app's data are as they should be")
+        if not _was_broken_before(connection, at.as_of):
+            report_over(settings, connection, CONTRACT_BROKEN, at, note="the study app's data are as they should be")
         return
     problem = Problem(
         CONTRACT_BROKEN,
@@ -42,6 +44,12 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
         figures={"found": found, "unjudged": unjudged},
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
+
+
+def _was_broken_before(connection: Connection, as_of: datetime) -> bool:
+    """Whether the night before found the contract broken: one good night may be chance, as with a degradation."""
+    present, before = open_of_kind(connection, CONTRACT_BROKEN), finished_before(connection, as_of)
+    return present is not None and before is not None and present.updated_as_of >= before
 
 
 def _broken(connection: Connection, as_of: datetime) -> list[str]:

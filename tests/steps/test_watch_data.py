@@ -9,7 +9,7 @@ from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.watch_data import watch_data
 from tests.conftest import END, NOW
-from tests.scoring.world import add_champion, add_sessions, create_source, judged, predict_night, query
+from tests.scoring.world import add_champion, add_sessions, create_source, finish, judged, predict_night, query
 
 DAY = timedelta(days=1)
 UNSEEN = "study_method is not a category that the model knows"
@@ -122,13 +122,18 @@ class TestTheContract:
         watch(world, 3)  # nothing new tells nothing
         assert incidents(world)[0][2] == "open"
 
-    def test_is_mended_by_the_first_night_without_it(self, world: Settings) -> None:
-        quarantine(world, 10)
-        watch(world)
-        observed(world, 10, END + DAY)
-        watch(world, 1)
+    def test_is_mended_by_two_nights_without_it_and_nights_by_turns_are_one_message(self, world: Settings) -> None:
+        for night, bad in enumerate((10, 0, 10, 0, 0)):
+            finish(world, END + night * DAY)
+            observed(world, 10, END + night * DAY, first=1 + 100 * night)
+            quarantine(world, bad, END + night * DAY)
+            watch(world, night)
+            assert incidents(world) == [("contract_broken", "ticket", "resolved" if night == 4 else "open")]
 
-        assert incidents(world) == [("contract_broken", "ticket", "resolved")]
+        assert query(world, "SELECT event FROM studyml.incident_events WHERE message_body IS NOT NULL ORDER BY id") == [
+            ("opened",),
+            ("resolved",),
+        ]
 
     def test_old_rows_that_are_quarantined_still_break_nothing_anew(self, world: Settings) -> None:
         quarantine(world, 10, END - DAY)
