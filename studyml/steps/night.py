@@ -70,7 +70,7 @@ def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progr
 
 def _decide(
     settings: Settings, step: Step, *, as_of: datetime, now: datetime, progress: Progress
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None, StudymlError | None]:
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None, Exception | None]:
     """The decisions of the trial and of the retraining, None where there is none, and the error that ended them."""
     trial: dict[str, Any] | None = None
     try:
@@ -79,7 +79,7 @@ def _decide(
             trial = decide_challenger(settings, as_of=as_of, now=now)
         with step("retrain"):
             return trial, retrain(settings, as_of=as_of, now=now, progress=progress), None
-    except StudymlError as error:
+    except Exception as error:  # noqa: BLE001  # raised in the end; analysts get their predictions whatever it is
         progress(f"the {'trial' if trial is None else 'retraining'} failed: {error}")
         return trial, None, error
 

@@ -35,7 +35,8 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
     found = _broken(connection, at.as_of)
     if not found and unjudged is None:
         if not _was_broken_before(connection, at.as_of):
-            report_over(settings, connection, CONTRACT_BROKEN, at, note="the study app's data are as they should be")
+            good = "the night was judged, and the study app's data are as they should be"
+            report_over(settings, connection, CONTRACT_BROKEN, at, note=good)
         return
     problem = Problem(
         CONTRACT_BROKEN,

@@ -255,16 +255,17 @@ def test_a_receiver_that_is_down_delays_a_message_by_a_night(lived: Settings, ho
     assert live(alerting, END + DAY)["messages"]["sent"] == 1
 
 
+@pytest.mark.parametrize("error", [TrainingError("it does not learn."), RuntimeError("it does not learn.")])
 def test_a_failed_retraining_does_not_stop_the_scoring_and_the_night_ends_failed(
-    lived: Settings, monkeypatch: pytest.MonkeyPatch
+    lived: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fails(*_: object, **__: object) -> None:
-        raise TrainingError("the network does not learn.")
+        raise error
 
     monkeypatch.setattr(steps, "train_candidate", fails)
     worsen(lived)
 
-    with pytest.raises(TrainingError, match="does not learn"):
+    with pytest.raises(type(error), match="does not learn"):
         live(lived, retraining=True)
 
     assert report(lived)["finished"] is True
