@@ -7,6 +7,7 @@ from math import isfinite, isnan
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.alerts.bound import Bound
 from benchmarks.alerts.detectors import OURS
 from benchmarks.alerts.measure import CHANGES, KINDS, Case, Found
 
@@ -26,7 +27,7 @@ class Target:
     figures: str
 
 
-def print_report(console: Console, cells: Cells) -> bool:
+def print_report(console: Console, cells: Cells, bounds: Sequence[Bound]) -> bool:
     """Print everything; False where a target was missed."""
     for pool, arrivals in dict.fromkeys((case.pool, case.arrivals) for case in cells):
         of_both = {case: rules for case, rules in cells.items() if (case.pool, case.arrivals) == (pool, arrivals)}
@@ -35,7 +36,7 @@ def print_report(console: Console, cells: Cells) -> bool:
     table = Table("target", "reached", "measured", title="Targets", title_justify="left")
     for target in listed:
         table.add_row(target.words, "yes" if target.passed else "NO", target.figures)
-    console.print(table)
+    console.print(table, "", _bounds(bounds))
     return all(target.passed for target in listed)
 
 
@@ -61,6 +62,21 @@ def _sees_a_large_change(where: str, rate: float, days: int, ours: Found) -> Tar
     words = f"{where}: median delay to +{LARGE:.0%} at {rate:g} a day at most {days} days"
     figures = ", ".join(f"{_days(delay)} where {kind}" for kind, delay in delays.items())
     return Target(words, all(delay <= days for delay in delays.values()), figures)
+
+
+def _bounds(bounds: Sequence[Bound]) -> Table:
+    table = Table(
+        title=f"What the best rule needs that rings {MOST_FALSE_ALARMS:g} times a year for nothing",
+        caption="It knows the errors before and after the change exactly, and no outcome depends on another.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for heading in ("errors of", "change", "labels a day", "days, mean", "goal"):
+        table.add_column(heading, justify="right" if heading in ("labels a day", "days, mean", "goal") else "left")
+    for each in bounds:
+        change = f"+{each.by:.0%}, {each.kind}"
+        table.add_row(each.pool, change, f"{each.rate:g}", f"{each.days:.1f}", f"{LATEST[each.rate]}")
+    return table
 
 
 def _printed(title: str, cells: Cells) -> Table:

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.alerts.arrivals import ARRIVALS
+from benchmarks.alerts.bound import Bound
 from benchmarks.alerts.detectors import GUIDES_RULE, OURS, PEERS, Stream, guides_rule, ours, peer, peers_at_hand
 from benchmarks.alerts.errors import ERRORS_GROW, SESSIONS_GROW, ErrorPool, changed, guides_errors
 from benchmarks.alerts.measure import CHANGE_DAY, CHANGES, DAYS, KINDS, Case, Found, incidents, measure
@@ -153,5 +154,7 @@ class TestReport:
     ) -> None:
         cells, text = self.cells(alarms, delays), io.StringIO()
         assert [each.passed for each in targets(cells)] == reached
-        assert print_report(Console(file=text, width=160), cells) == all(reached)
+        bounds = [Bound("guide", ERRORS_GROW, 0.5, 20.0, 1.23)]
+        assert print_report(Console(file=text, width=160), cells, bounds) == all(reached)
         assert f"{alarms:.2f}" in text.getvalue()
+        assert "1.2" in text.getvalue()
