@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studyml.model.networks import set_member
 from studyml.model.recipe import Recipe
 
 Matrix = NDArray[np.float32]
@@ -59,9 +58,8 @@ class _Watch:
         self.best = np.where(better, losses, self.best)
         self.best_epochs[better] = epoch
         if recipe.stop_patience is not None and better.any():
-            current = network.get_weights()
-            for member in np.flatnonzero(better):
-                set_member(recipe, self.kept, current, len(losses), int(member))
+            for kept, current in zip(self.kept, network.get_weights(), strict=True):
+                kept[better] = current[better]
         improved = losses.mean() < self.best_mean - _LEAST_IMPROVEMENT
         self.best_mean = float(losses.mean()) if improved else self.best_mean
         self.since_mean = 0 if improved else self.since_mean + 1

@@ -1,11 +1,11 @@
 """The networks in Keras: several members side by side in one graph, so that five cost little more than one.
 
 ``members_network`` predicts the recipe's target, one column per member; ``serving_network`` is the same members with
-what turns their mean into hours, and is what is saved, exported and served. The feedforward members share layers with
-a members axis; LSTM and attention members are copies in one graph.
+what turns their mean into hours, and is what is saved, exported and served. Every weight has the members as its first
+axis.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,15 +74,12 @@ def members_network(recipe: Recipe, layout: Layout, members: int, rows: int) -> 
     """A Keras model from inputs [n, inputs] to targets [n, members]; ``rows`` scales the L2 penalty."""
     import keras
 
-    inputs, seen = keras.Input((layout.inputs,), name="inputs"), layout.seen_by(members)
-    if recipe.architecture in ("mlp", "ensemble"):
-        repeated = keras.layers.RepeatVector(members)(inputs)
-        return keras.Model(inputs, _feedforward(recipe, repeated * seen if layout.seen else repeated, rows))
-    build = _lstm if recipe.architecture == "lstm" else _attention
-    # Each copy is a model of its own, so that the weights of the whole come member by member.
-    copies = [keras.Model(inputs, build(recipe, layout, inputs, member, rows)) for member in range(members)]
-    outputs = [copy(inputs * seen[member] if layout.seen else inputs) for member, copy in enumerate(copies)]
-    return keras.Model(inputs, keras.layers.Concatenate()(outputs) if members > 1 else outputs[0])
+    inputs = keras.Input((layout.inputs,), name="inputs")
+    repeated = keras.layers.RepeatVector(members)(inputs)
+    if layout.seen:
+        repeated = repeated * layout.seen_by(members)
+    member_targets = _BUILDERS[recipe.architecture](recipe, layout, repeated, rows)
+    return keras.Model(inputs, keras.layers.Flatten()(member_targets))
 
 
 def serving_network(recipe: Recipe, layout: Layout, target: Target, members: int) -> Any:
@@ -113,29 +110,6 @@ def without_unseen(
     return [weights[0] * layout.seen_by(members)[:, :, None], *weights[1:]]
 
 
-def member_weights(
-    recipe: Recipe, weights: Sequence[NDArray[np.float32]], members: int, wanted: Sequence[int]
-) -> list[NDArray[np.float32]]:
-    """The weights of the ``wanted`` members out of those of a network of ``members``."""
-    if recipe.architecture in ("mlp", "ensemble"):
-        return [each[list(wanted)] for each in weights]
-    size = len(weights) // members
-    return [weights[member * size + position] for member in wanted for position in range(size)]
-
-
-def set_member(
-    recipe: Recipe, kept: list[NDArray[np.float32]], current: Sequence[NDArray[np.float32]], members: int, member: int
-) -> None:
-    """Copy one member's ``current`` weights into ``kept``, which belongs to the same network."""
-    if recipe.architecture in ("mlp", "ensemble"):
-        for target, source in zip(kept, current, strict=True):
-            target[member] = source[member]
-        return
-    size = len(current) // members
-    for position in range(member * size, (member + 1) * size):
-        kept[position] = current[position].copy()
-
-
 def first_kernel(network: Any) -> NDArray[np.float32] | None:
     """The first dense kernel, [members, inputs, units]; None for networks that do not begin with one."""
     import keras
@@ -146,104 +120,141 @@ def first_kernel(network: Any) -> NDArray[np.float32] | None:
     return None
 
 
-def _feedforward(recipe: Recipe, inputs: Any, rows: int) -> Any:
-    """Each member's target [n, members] from its own inputs [n, members, inputs]."""
+def _feedforward(recipe: Recipe, layout: Layout, inputs: Any, rows: int) -> Any:  # noqa: ARG001
+    """The guide's layers: inputs [n, members, inputs] to targets [n, members, 1], as all that follow."""
     from keras import layers
 
-    hidden, (members, width) = inputs, inputs.shape[1:]
+    hidden = inputs
     for position, (units, dropout) in enumerate(zip(recipe.layers, recipe.dropouts, strict=True)):
-        hidden = _members_dense(recipe, members, (width, units), position, rows, recipe.activation)(hidden)
-        width = units
+        hidden = _members_dense(recipe, units, position, rows, recipe.activation)(hidden)
         if dropout:
             hidden = layers.Dropout(dropout, seed=_seed(recipe, 100 + position))(hidden)
-    output = _members_dense(recipe, members, (width, 1), len(recipe.layers), rows, "linear")
-    return layers.Flatten()(output(hidden))
+    return _members_dense(recipe, 1, len(recipe.layers), rows, "linear")(hidden)
 
 
-def _members_dense(recipe: Recipe, members: int, shape: tuple[int, int], position: int, rows: int, act: str) -> Any:
-    """One dense layer of ``shape`` (inputs, units) for each member.
+def _members_dense(recipe: Recipe, units: int, position: int, rows: int, activation: str) -> Any:
+    """A dense layer of each member, from [n, members, in] to [n, members, units].
 
     The initialisers are written out: Keras would take the members axis for part of the fan. Sources: Glorot and
     Bengio (2010) for ``glorot_uniform``, He et al. (2015) for ``he_normal``.
     """
-    from keras import initializers, layers
 
-    seed = _seed(recipe, position)
-    if recipe.initializer == "he_normal":
-        start: Any = initializers.RandomNormal(stddev=(2 / shape[0]) ** 0.5, seed=seed)
-    else:
-        limit = (6 / (shape[0] + shape[1])) ** 0.5
-        start = initializers.RandomUniform(-limit, limit, seed=seed)
-    return layers.EinsumDense(
-        MEMBERS_EQUATION,
-        output_shape=(members, shape[1]),
-        bias_axes="mo",
-        activation=act,
-        kernel_initializer=start,
-        kernel_regularizer=_penalty(recipe, rows, shape[1]),
-    )
+    def build(inputs: Any) -> Any:
+        members, width = inputs.shape[1:]
+        return _members_einsum(
+            MEMBERS_EQUATION,
+            (members, units),
+            "mo",
+            _start(recipe.initializer, width, units, _seed(recipe, position)),
+            activation=activation,
+            kernel_regularizer=_penalty(recipe, rows, units),
+        )(inputs)
+
+    return build
 
 
-def _dense(recipe: Recipe, units: int, seed: int, rows: int, activation: str) -> Any:
-    from keras import initializers, layers
+def _members_einsum(equation: str, shape: tuple[int, ...], biases: str | None, start: Any, **others: Any) -> Any:
+    from keras import layers
 
-    start = {"he_normal": initializers.HeNormal, "glorot_uniform": initializers.GlorotUniform}[recipe.initializer]
-    return layers.Dense(
-        units,
-        activation=activation,
-        kernel_initializer=start(seed=seed),
-        kernel_regularizer=_penalty(recipe, rows, units),
-    )
+    return layers.EinsumDense(equation, output_shape=shape, bias_axes=biases, kernel_initializer=start, **others)
 
 
-def _lstm(recipe: Recipe, layout: Layout, inputs: Any, member: int, rows: int) -> Any:
+def _start(initializer: str, width: int, units: int, seed: int) -> Any:
+    from keras import initializers
+
+    if initializer == "he_normal":
+        return initializers.RandomNormal(stddev=(2 / width) ** 0.5, seed=seed)
+    limit = (6 / (width + units)) ** 0.5
+    return initializers.RandomUniform(-limit, limit, seed=seed)
+
+
+def _lstm(recipe: Recipe, layout: Layout, inputs: Any, rows: int) -> Any:
     """The guide's LSTM over a student's previous sessions, beside the features of the session to come."""
-    import keras
-    from keras import layers
+    from keras import layers, ops
 
-    seed = _seed(recipe, 1000 * (member + 1))
     positions = np.array(layout.sequence)
-    sequence = layers.Reshape(positions.shape)(keras.ops.take(inputs, positions.ravel(), axis=1))
+    members = inputs.shape[1]
+    sequence = ops.reshape(ops.take(inputs, positions.ravel(), axis=2), (-1, members, *positions.shape))
     for step, units in enumerate(_LSTM_UNITS):
-        sequence = layers.LSTM(
-            units,
-            return_sequences=step == 0,
-            unroll=True,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=seed + 10 * step),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 10 * step + 1),
-        )(sequence)
-        sequence = layers.Dropout(_LSTM_DROPOUT, seed=seed + 10 * step + 2)(sequence)
+        outputs = _lstm_layer(sequence, units, _seed(recipe, 200 + 10 * step))
+        sequence = ops.stack(outputs, axis=2) if step == 0 else outputs[-1]
+        sequence = layers.Dropout(_LSTM_DROPOUT, seed=_seed(recipe, 202 + 10 * step))(sequence)
     plain = [each for each in range(layout.inputs) if each not in set(positions.ravel().tolist())]
-    static = _dense(recipe, 32, seed + 30, rows, recipe.activation)(keras.ops.take(inputs, np.array(plain), axis=1))
+    static = _members_dense(recipe, 32, 0, rows, recipe.activation)(ops.take(inputs, np.array(plain), axis=2))
     joined = layers.Concatenate()([sequence, static])
-    joined = _dense(recipe, 16, seed + 31, rows, recipe.activation)(joined)
-    return _dense(recipe, 1, seed + 32, rows, "linear")(joined)
+    joined = _members_dense(recipe, 16, 1, rows, recipe.activation)(joined)
+    return _members_dense(recipe, 1, 2, rows, "linear")(joined)
 
 
-def _attention(recipe: Recipe, layout: Layout, inputs: Any, member: int, rows: int) -> Any:
+def _lstm_layer(sequence: Any, units: int, seed: int) -> list[Any]:
+    """What each step of an LSTM says, [n, members, units], from a sequence [n, members, steps, channels].
+
+    Hochreiter and Schmidhuber (1997) with a forget gate that begins open (Jozefowicz et al., 2015), as in Keras, whose
+    own layer has no members. Recurrent weights begin with the variance of Keras's orthogonal ones.
+    """
+    from keras import initializers, ops
+
+    members, steps, channels = sequence.shape[1:]
+    enter = _members_einsum(
+        "bmsi,mio->bmso", (members, steps, 4 * units), "mo", _start("glorot_uniform", channels, 4 * units, seed)
+    )(sequence)
+    again = initializers.RandomNormal(stddev=(4 * units) ** -0.5, seed=seed + 1)
+    recur = _members_einsum(MEMBERS_EQUATION, (members, 4 * units), None, again)
+    outputs: list[Any] = []
+    memory: Any = None
+    for step in range(steps):
+        gates = enter[:, :, step] + recur(outputs[-1]) if outputs else enter[:, :, step]
+        admit, keep, new, show = ops.split(gates, 4, axis=-1)
+        admitted = ops.sigmoid(admit) * ops.tanh(new)
+        memory = admitted if memory is None else ops.sigmoid(keep + 1.0) * memory + admitted
+        outputs.append(ops.sigmoid(show) * ops.tanh(memory))
+    return outputs
+
+
+def _attention(recipe: Recipe, layout: Layout, inputs: Any, rows: int) -> Any:
     """Multi-head attention with every input as a token: its value times its own vector, plus its own vector."""
-    import keras
-    from keras import layers
+    from keras import initializers, layers, ops
 
-    seed = _seed(recipe, 1000 * (member + 1))
-    width = _HEADS * _KEY_DIMENSION // 2
+    members, width = inputs.shape[1], _HEADS * _KEY_DIMENSION // 2
     tokens = layers.EinsumDense(
-        "bft,fte->bfe",
-        output_shape=(layout.inputs, width),
-        bias_axes="fe",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.3, seed=seed),
-        bias_initializer=keras.initializers.RandomNormal(stddev=0.3, seed=seed + 1),
-    )(layers.Reshape((layout.inputs, 1))(inputs))
-    attended = layers.MultiHeadAttention(
-        _HEADS, _KEY_DIMENSION, kernel_initializer=keras.initializers.GlorotUniform(seed=seed + 2)
-    )(tokens, tokens)
-    tokens = layers.LayerNormalization()(layers.Add()([tokens, attended]))
-    hidden = layers.GlobalAveragePooling1D()(tokens)
-    hidden = layers.Concatenate()([hidden, inputs])
+        "bmf,mfe->bmfe",
+        output_shape=(members, layout.inputs, width),
+        bias_axes="mfe",
+        kernel_initializer=initializers.RandomNormal(stddev=0.3, seed=_seed(recipe, 200)),
+        bias_initializer=initializers.RandomNormal(stddev=0.3, seed=_seed(recipe, 201)),
+    )(inputs)
+    attended = _attend(tokens, _seed(recipe, 202))
+    # Scale and centre would be a member's own; the dense layer behind the mean has weights that do the same.
+    tokens = layers.LayerNormalization(center=False, scale=False)(tokens + attended)
+    hidden = layers.Concatenate()([ops.mean(tokens, axis=2), inputs])
     for step, units in enumerate(_ATTENTION_LAYERS):
-        hidden = _dense(recipe, units, seed + 10 + step, rows, recipe.activation)(hidden)
-        hidden = layers.Dropout(recipe.dropouts[0], seed=seed + 20 + step)(hidden)
-    return _dense(recipe, 1, seed + 30, rows, "linear")(hidden)
+        hidden = _members_dense(recipe, units, step, rows, recipe.activation)(hidden)
+        hidden = layers.Dropout(recipe.dropouts[0], seed=_seed(recipe, 100 + step))(hidden)
+    return _members_dense(recipe, 1, len(_ATTENTION_LAYERS), rows, "linear")(hidden)
+
+
+def _attend(tokens: Any, seed: int) -> Any:
+    """Multi-head self-attention (Vaswani et al., 2017) of tokens [n, members, tokens, width], to the same shape."""
+    from keras import ops
+
+    members, count, width = tokens.shape[1:]
+    split, flat = (members, _HEADS, count, _KEY_DIMENSION), _HEADS * _KEY_DIMENSION
+    query, key, value = (
+        _members_einsum("bmte,mehk->bmhtk", split, "mhk", _start("glorot_uniform", width, flat, seed + number))(tokens)
+        for number in range(3)
+    )
+    scores = ops.einsum("bmhtk,bmhsk->bmhts", query, key) / _KEY_DIMENSION**0.5
+    seen = ops.einsum("bmhts,bmhsk->bmhtk", ops.softmax(scores, axis=-1), value)
+    start = _start("glorot_uniform", flat, width, seed + 3)
+    return _members_einsum("bmhtk,mhke->bmte", (members, count, width), "me", start)(seen)
+
+
+_BUILDERS: dict[str, Callable[[Recipe, Layout, Any, int], Any]] = {
+    "mlp": _feedforward,
+    "ensemble": _feedforward,
+    "lstm": _lstm,
+    "attention": _attention,
+}
 
 
 def _penalty(recipe: Recipe, rows: int, units: int) -> Any:

@@ -14,7 +14,6 @@ from studyml.model.networks import (
     Layout,
     Target,
     fit_target,
-    member_weights,
     members_network,
     serving_network,
     without_unseen,
@@ -84,7 +83,7 @@ def train(rows: Rows, recipe: Recipe, layout: Layout, progress: Progress | None 
     out_of_fold = _out_of_fold(network, rows, target)
     serving = serving_network(recipe, layout, target, len(members.served))
     weights = without_unseen(recipe, layout, network.get_weights(), len(members.names))
-    serving.set_weights(member_weights(recipe, weights, len(members.names), members.served))
+    serving.set_weights([each[list(members.served)] for each in weights])
     serving(rows.matrix[:1])  # Keras exports only what was called
     curves = {"members": [_curve(lived, *each) for each in enumerate(members.names)], "learning_rate": lived.rates}
     return Trained(serving, out_of_fold, curves, len(lived.rates))
