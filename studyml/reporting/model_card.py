@@ -1,5 +1,6 @@
 """The model card: what a version is, in words, from its metadata and its evaluation."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def _card(metadata: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> 
 
 
 def _ethics(metadata: Mapping[str, Any]) -> list[str]:
-    features = {name.partition("=")[0] for name in metadata["features"]}
+    meeting = {feature for pair in (metadata.get("products") or {}).values() for feature in pair}
+    features = meeting | {name.partition("=")[0] for name in metadata["features"]}
     used = [words for name, words in (("age", "age"), ("education_level", "education level")) if name in features]
     history = any(name.startswith("previous_") or "_history_" in name or "_recent_" in name for name in features)
     lines = [*_ETHICS, *([_USES_HISTORY] if history else [])]
@@ -179,10 +181,16 @@ def _gates(metadata: Mapping[str, Any]) -> list[str]:
 
 def _inputs(metadata: Mapping[str, Any]) -> list[str]:
     levels: dict[str, list[str]] = {}
-    for name in metadata["features"]:
+    products: Mapping[str, list[str]] = metadata.get("products") or {}
+    for name in (each for each in metadata["features"] if each not in products):
         feature, _, level = name.partition("=")
         words = "whether it is missing" if level == "missing" else level
         levels.setdefault(feature, []).extend([words] if words else [])
     used = [f"- `{feature}`{': ' + ', '.join(known) if known else ''}" for feature, known in levels.items()]
+    pairs = Counter(tuple(pair) for pair in products.values())
+    together = [
+        f"- `{first}` with `{second}`, where they meet: {count} input{'s' * (count != 1)}"
+        for (first, second), count in pairs.items()
+    ]
     dropped = metadata.get("features_dropped") or {}
-    return [*used, *(f"- not used: `{name}`, {reason}" for name, reason in dropped.items())]
+    return [*used, *together, *(f"- not used: `{name}`, {reason}" for name, reason in dropped.items())]

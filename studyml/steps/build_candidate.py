@@ -234,6 +234,7 @@ def _metadata(
         "holdout_samples": int(held.sum()),
         "features": names,
         "features_dropped": dict(encoder.dropped),
+        "products": {each.name: list(each.features) for each in encoder.inputs if each.factors},
         "first_layer_weights": None if kernel is None else without_gaps(first_layer_importance(kernel, names)),
         "baselines": {name: metrics[f"{name}_mae"] for name in ("median", "estimate", "log_linear")},
         "baseline_mae": settings.baseline_mae,

@@ -38,6 +38,8 @@ def test_two_features_that_tell_more_together_serve(make_settings: Callable[...,
     (version,) = champions(settings)
     metadata = json.loads((settings.artifact_root / version / "metadata.json").read_text())
     assert any(" x " in name for name in metadata["features"])
+    card = (settings.artifact_root / version / "model_card.md").read_text()
+    assert "`study_method` with `energy_level`, where they meet" in card
     _serves_what_meets_what(settings)
     with own_database(settings) as connection:
         model = open_version(settings, find(connection, version))

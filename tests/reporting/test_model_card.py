@@ -50,6 +50,22 @@ def card(tmp_path: Path, metadata: dict[str, Any]) -> str:
     return (tmp_path / "model_card.md").read_text(encoding="utf-8")
 
 
+def test_the_card_names_features_that_the_network_sees_where_they_meet(tmp_path: Path) -> None:
+    meeting = {
+        "education_level=phd x energy_level<=1.5": ["education_level", "energy_level"],
+        "education_level=phd x 1.5<energy_level": ["education_level", "energy_level"],
+        "energy_level x difficulty_level": ["energy_level", "difficulty_level"],
+    }
+    text = card(tmp_path, {**NETWORK, "features": ["subject=Physics", *meeting], "products": meeting})
+
+    assert text.partition("## Inputs\n\n")[2].splitlines()[:3] == [
+        "- `subject`: Physics",
+        "- `education_level` with `energy_level`, where they meet: 2 inputs",
+        "- `energy_level` with `difficulty_level`, where they meet: 1 input",
+    ]
+    assert "It uses the students' education level" in text
+
+
 def test_the_card_of_a_network_ranks_it_among_all_that_was_measured_on_the_same_sessions(tmp_path: Path) -> None:
     text = card(tmp_path, NETWORK)
 
