@@ -88,7 +88,8 @@ def compare_new_labels(
 ) -> Compared:
     """Compare what may have changed since the ``last`` comparison; costs what is new, not what is old."""
     schema, future = settings.source_schema, _future(now)
-    correction_from = as_of - timedelta(days=settings.correction_window_days)
+    window = timedelta(days=settings.correction_window_days)
+    correction_from = as_of - window
     waiting = read_unlabelled(connection)
     recorded = read_recorded_since(connection, correction_from)
 
@@ -96,7 +97,8 @@ def compare_new_labels(
         recent = read_recent_labels(
             source,
             schema,
-            after=min(correction_from, last.as_of),
+            # A row that was made after the last comparison may have left the window in nights that were not lived.
+            after=last.as_of - window,
             ids_after=last.seen_through,
             through=as_of,
             impossible_after=future,

@@ -69,6 +69,13 @@ def test_a_low_id_with_a_recent_date_is_found_by_its_date(world: Settings) -> No
     assert look(world, 1) == (1, 0, 0, 0)
 
 
+def test_a_low_id_is_found_by_a_date_that_left_the_window_in_nights_that_were_not_lived(world: Settings) -> None:
+    window = world.correction_window_days
+    add_sessions(world, [(7, END - (window - 2) * DAY, 2.0)])
+
+    assert look(world, 6) == (1, 0, 0, 0)
+
+
 def test_a_low_id_with_an_old_date_is_found_by_the_comparison_of_everything(world: Settings) -> None:
     add_sessions(world, [(7, END - 300 * DAY, 2.0), (8, END - 300 * DAY, None)])
 
