@@ -43,14 +43,15 @@ def telling_pairs(matrix: NDArray[np.float32], parts: Parts, hours: Floats) -> t
     alone = _orthonormal([matrix.astype(np.float64), *(_one_hot(values) for values in parts.values())])
     logs = np.log(hours)
     rest = logs - alone @ (alone.T @ logs)
-    freedom = len(rest) - alone.shape[1]
+    freedom, whole = len(rest) - alone.shape[1], float(rest @ rest)
     pairs = list(combinations(parts, 2))
     clear: list[tuple[float, float, Pair]] = []
     for pair in pairs:
         for columns in _together(parts[pair[0]], parts[pair[1]]):
             explained, rank = _explained(rest, alone, columns)
-            left, unexplained = freedom - rank, float(rest @ rest) - explained
-            if rank and left >= _MINIMUM_FREEDOM and unexplained > 0:
+            # Without noise a difference of two equal sums may be below zero.
+            left, unexplained = freedom - rank, max(whole - explained, _NEGLIGIBLE * whole)
+            if rank and left >= _MINIMUM_FREEDOM and whole > 0:
                 chance = float(fdtrc(rank, left, explained / rank / (unexplained / left)))
                 if chance * len(pairs) * 2 <= SIGNIFICANCE:
                     clear.append((chance, -explained, pair))

@@ -65,6 +65,19 @@ def test_what_is_fitted_alone_counts_for_no_pair() -> None:
     assert telling_pairs(np.column_stack([matrix(found), product]), found, logs) == ()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_pair_that_explains_everything_is_found(seed: int) -> None:
+    found = parts(np.random.default_rng(seed))
+
+    assert STEP in telling_pairs(matrix(found), found, np.exp(np.where((found["a"] - found["b"]) % 2, 1.0, 0.5)))
+
+
+def test_labels_that_do_not_differ_tell_no_pair() -> None:
+    found = parts(np.random.default_rng(0))
+
+    assert telling_pairs(matrix(found), found, np.ones(ROWS)) == ()
+
+
 def test_too_few_rows_are_said_to_tell_nothing() -> None:
     random = np.random.default_rng(0)
     found = parts(random, 80)
