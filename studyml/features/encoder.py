@@ -119,12 +119,9 @@ def raw_input(frame: Frame, each: Input) -> NDArray[np.float64]:
     if each.kind == "product":
         first, second = each.factors
         return first.values(frame) * second.values(frame)
-    values = frame[each.feature]
     if each.kind == "level":
-        vocabulary = frame.vocabularies[each.feature]
-        code = vocabulary.index(each.level) if each.level in vocabulary else None
-        return np.zeros(len(frame)) if code is None else (values == code).astype(np.float64)
-    numbers = values.astype(np.float64)
+        return Factor(each.feature, each.level).values(frame)
+    numbers = frame[each.feature].astype(np.float64)
     known = _known(numbers)
     if each.kind == "missing":
         return (~known).astype(np.float64)

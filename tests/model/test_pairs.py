@@ -78,11 +78,12 @@ def test_labels_that_do_not_differ_tell_no_pair() -> None:
     assert telling_pairs(matrix(found), found, np.ones(ROWS)) == ()
 
 
-def test_too_few_rows_are_said_to_tell_nothing() -> None:
-    random = np.random.default_rng(0)
-    found = parts(random, 80)
+@pytest.mark.parametrize(("rows", "enough"), [(90, False), (400, True)])
+def test_too_few_rows_tell_no_pair_however_clear(rows: int, enough: bool) -> None:
+    found = parts(np.random.default_rng(0), rows)
+    clear = np.exp(np.where((found["a"] - found["b"]) % 2, 1.0, 0.5))
 
-    assert telling_pairs(matrix(found), found, hours(together(found, random), random)) == ()
+    assert bool(telling_pairs(matrix(found), found, clear)) is enough
 
 
 def test_there_are_so_many_pairs_at_most() -> None:
