@@ -88,15 +88,20 @@ def _error(values: Floats, groups: Integers) -> float:
 
 
 def intervals_cover(holdout: Holdout, ends: Mapping[float, tuple[Floats, Floats]]) -> list[GateResult]:
-    """Each interval, by its nominal coverage as (lower, upper) [n] in hours, covers within 5 points beyond chance."""
+    """Each interval, by its nominal coverage as (lower, upper) [n] in hours, covers within 5 points beyond chance.
+
+    Chance is what the outcomes show between students, and not less than what as many independent outcomes would have
+    at the limit: where almost all lie inside, they hardly differ, and would seem to know the share for certain.
+    """
     groups = groups_of(holdout.student_id, holdout.session_date)
     z = NormalDist().inv_cdf(1 - CHANCE / 2)
     found = []
     for nominal, (lower, upper) in ends.items():
         inside = ((holdout.actual >= lower) & (holdout.actual <= upper)).astype(np.float64)
-        # Where all of few outcomes lie inside, they do not differ, and would seem to know the share for certain.
-        by_chance = float(np.sqrt(nominal * (1 - nominal) / len(inside)))
-        share, chance = float(inside.mean()), z * (_error(inside, groups) or by_chance)
+        share = float(inside.mean())
+        at_limit = nominal + (COVERAGE_LIMIT if share > nominal else -COVERAGE_LIMIT)
+        independent = float(np.sqrt(at_limit * (1 - at_limit) / len(inside)))
+        chance = z * max(_error(inside, groups), independent)
         good = bool(abs(share - nominal) - chance <= COVERAGE_LIMIT)
         verb = "covers" if good else "does not cover what it says: it covers"
         reason = (

@@ -89,6 +89,15 @@ class TestIntervals:
 
         assert intervals_cover(few, {0.9: (few.actual - 1, few.actual + 1)})[0].passed
 
+    def test_that_hold_all_but_one_of_eighty_outcomes_may_do_so_by_chance(self) -> None:
+        rows = holdout(np.ones(ROWS))
+        some = Holdout(IDS[:80], rows.student_id[:80], IDS[:80], rows.actual[:80], {})
+        width = np.where(IDS[:80] == 40, -1.0, 1.0)
+
+        (found,) = intervals_cover(some, {0.9: (some.actual - width, some.actual + width)})
+
+        assert (found.passed, found.value) == (True, 79 / 80)
+
     def test_one_student_more_or_less_is_chance(self) -> None:
         rows = holdout(np.ones(ROWS))
         width = np.where(rows.student_id < 14, 1.0, -1.0)
