@@ -86,13 +86,15 @@ def recent_rows(frame: Frame) -> NDArray[np.bool_]:
 
 
 def layout_of(encoder: Encoder) -> Layout:
-    """Where the encoder's inputs of previous sessions are, the oldest first; empty where it has none."""
+    """Which of the encoder's inputs are a previous session's, the oldest first, and which are made of one feature."""
+    features = list(dict.fromkeys(each.features for each in encoder.inputs))
     by_session: dict[str, list[int]] = {}
     for position, each in enumerate(encoder.inputs):
         if each.feature in SEQUENCE_FEATURES:
             by_session.setdefault(each.feature.split("_")[1], []).append(position)
     oldest_first = sorted(by_session, key=int, reverse=True)
-    return Layout(len(encoder.inputs), tuple(tuple(by_session[session]) for session in oldest_first))
+    sequence = tuple(tuple(by_session[session]) for session in oldest_first)
+    return Layout(len(encoder.inputs), sequence, tuple(features.index(each.features) for each in encoder.inputs))
 
 
 def _fit_inputs(frame: Frame, recipe: Recipe, hours: Floats, folds: NDArray[np.int64]) -> tuple[Encoder, Layout]:

@@ -135,17 +135,37 @@ def test_attention_of_one_member_is_keras_own() -> None:
     import keras
 
     tokens = np.random.default_rng(1).normal(size=(7, 5, 32)).astype(np.float32)
-    inputs = keras.Input((1, 5, 32))
+    inputs = keras.Input(batch_shape=(1, None, 5, 32))
     ours = keras.Model(inputs, _attend(inputs, seed=5))
     theirs = keras.layers.MultiHeadAttention(4, 16)
     theirs.build(tokens.shape, tokens.shape)
-    weights = [each[0] for each in ours.get_weights()]
-    kernels, biases = weights[0:6:2], [each.reshape(4, 16) for each in weights[1:6:2]]
-    by_name = dict(zip(("query", "key", "value"), zip(kernels, biases, strict=True), strict=True))
-    ordered = [part for name in ("query", "key", "value") for part in by_name[name]]
-    theirs.set_weights([*ordered, weights[6], weights[7].ravel()])
+    kernel, bias, *out = [each[0] for each in ours.get_weights()]
+    kernels, biases = kernel.reshape(32, 3, 4, 16), bias.reshape(3, 4, 16)
+    ordered = [part for each in range(3) for part in (kernels[:, each], biases[each])]
+    theirs.set_weights([*ordered, out[0].reshape(4, 16, 32), out[1].ravel()])
 
-    assert np.asarray(ours(tokens[:, None]))[:, 0] == pytest.approx(np.asarray(theirs(tokens, tokens)), abs=1e-5)
+    assert np.asarray(ours(tokens[None]))[0] == pytest.approx(np.asarray(theirs(tokens, tokens)), abs=1e-5)
+
+
+def test_a_token_of_attention_is_a_feature_whatever_the_order_of_its_inputs() -> None:
+    recipe, layout = small("attention"), Layout(INPUTS, feature_of=(0, 1, 0, 2, 1))
+    network = members_network(recipe, layout, MEMBERS, 100)
+    kernel, bias, *others = network.get_weights()
+
+    assert (kernel.shape[1], bias.shape[1]) == (INPUTS, 3)
+    order = [2, 3, 4, 0, 1]
+    moved = members_network(recipe, Layout(INPUTS, feature_of=(0, 2, 1, 0, 1)), MEMBERS, 100)
+    moved.set_weights([kernel[:, order], bias, *others[:4], *_moved(others[4:], order)])
+    assert np.asarray(moved(MATRIX[:, order])) == pytest.approx(np.asarray(network(MATRIX)), abs=1e-5)
+    apart = members_network(recipe, Layout(INPUTS), MEMBERS, 100)
+    assert apart.get_weights()[1].shape[1] == INPUTS
+
+
+def _moved(weights: list[np.ndarray], order: list[int]) -> list[np.ndarray]:
+    """The weights of the dense layers behind attention, for inputs in another order: they follow the tokens' mean."""
+    first = weights[0].copy()
+    first[:, -len(order) :] = first[:, -len(order) :][:, order]
+    return [first, *weights[1:]]
 
 
 def test_the_lstm_reads_the_sequence_from_the_oldest_session_to_the_newest() -> None:

@@ -74,7 +74,8 @@ def test_the_selected_recipe_sees_what_tells_the_length_and_says_why_the_rest_is
     assert fitted.encoder.dropped["age"] == "it tells nothing about the length that chance would not"
     ((rows, _, layout),) = seen
     assert rows.matrix.shape == (len(frame), layout.inputs)
-    assert replace(layout, seen=()) == Layout(len(fitted.encoder.inputs))
+    assert layout == replace(layout_of(fitted.encoder), seen=layout.seen)
+    assert (layout.inputs, layout.sequence) == (len(fitted.encoder.inputs), ())
     assert np.array(layout.seen).shape == (5, layout.inputs)
     assert np.array(layout.seen).any(axis=0).all(), "what no member sees is no input"
 
@@ -131,6 +132,18 @@ def test_of_very_many_rows_a_part_selects_for_all(frame: Frame, seen: Seen, monk
     assert selecting == [len(frame) // 2]
     assert seen[-1][0].matrix.shape == (len(frame), len(fitted.encoder.inputs))
     assert products(fitted)
+
+
+def test_a_layout_tells_which_inputs_are_made_of_one_feature(frame: Frame) -> None:
+    encoder = fit_recipe(frame, RECIPES["guide"]).encoder
+    layout = layout_of(encoder)
+
+    of_feature: dict[str, set[int]] = {}
+    for each, number in zip(encoder.inputs, layout.feature_of, strict=True):
+        of_feature.setdefault(each.feature, set()).add(number)
+    assert max(map(len, of_feature.values())) == 1, "a feature has one number"
+    assert sorted(number for own in of_feature.values() for number in own) == list(range(len(of_feature)))
+    assert len(of_feature) < layout.inputs, "a category has an input for each level"
 
 
 @pytest.mark.parametrize("name", RECIPES)
