@@ -28,60 +28,76 @@ Step = Callable[[str], AbstractContextManager[None]]
 def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progress) -> dict[str, Any]:
     """Live the night of ``as_of``; return what happened.
 
-    A step that fails is told to the on-call engineer, as a task of the DAG would be. A failed retraining, or trial
-    without whose decision none is begun, does not stop scoring; its error is raised at the end, when the night is
-    finished.
+    A step that fails is told to the on-call engineer, as a task of the DAG would be, and what needs it is left out.
+    But for the first step, which tells whether the night can be lived at all, none stops scoring: the first error is
+    raised at the end. The night is finished where its outcomes were judged and told.
     """
-    step = partial(_told, settings, as_of, now)
-    with step("start_night"):
+    failures: list[Exception] = []
+    told = partial(_told, settings, as_of, now)
+    attempt = partial(_attempted, told, progress, failures)
+    with told("start_night"):
         replay = start_night(settings, as_of=as_of, now=now)
+    lived = _judge(settings, attempt, as_of=as_of, now=now, progress=progress)
+    is_judged = not failures
+    lived |= _decide(settings, attempt, lived, as_of=as_of, now=now, progress=progress)
+    with told("score"):
+        lived["scoring"] = score(settings, as_of=as_of, now=now, progress=progress)
+    if is_judged:
+        try:
+            with told("finish"):
+                finish_night(settings, as_of=as_of, now=now)
+        finally:
+            with told("notify"):
+                later = notify(settings, as_of=as_of, now=now)
+        sent = lived["messages"]
+        lived["messages"] = {**later, "sent": sent["sent"] + later["sent"], "dead": sent["dead"] + later["dead"]}
+    if failures:
+        raise failures[0]
+    return {"as_of": as_of.isoformat(), "replay": replay, **lived}
+
+
+def _judge(settings: Settings, attempt: Step, *, as_of: datetime, now: datetime, progress: Progress) -> dict[str, Any]:
+    """What was observed, the verdict on it and what was told, None where a step failed or one that it needs."""
+    found: dict[str, Any] = {"observed": None, "monitoring": None, "messages": None}
     progress("observing outcomes")
-    with step("observe"):
-        observed = observe(settings, as_of=as_of, now=now)
-    progress("judging the served predictions")
-    with step("judge"):
-        verdict = monitor(settings, as_of=as_of, now=now)[0]
-    with step("notify"):
-        notified = notify(settings, as_of=as_of, now=now)
-    trial, retraining, failure = _decide(settings, step, as_of=as_of, now=now, progress=progress)
-    with step("score"):
-        scoring = score(settings, as_of=as_of, now=now, progress=progress)
-    try:
-        with step("finish"):
-            finish_night(settings, as_of=as_of, now=now)
-    except Exception:
-        notify(settings, as_of=as_of, now=now)
-        raise
-    with step("notify"):
-        later = notify(settings, as_of=as_of, now=now)
-    if failure is not None:
-        raise failure
-    return {
-        "as_of": as_of.isoformat(),
-        "replay": replay,
-        "observed": observed,
-        "monitoring": verdict,
-        "messages": {**later, "sent": notified["sent"] + later["sent"], "dead": notified["dead"] + later["dead"]},
-        "trial": trial,
-        "retraining": retraining,
-        "scoring": scoring,
-    }
+    with attempt("observe"):
+        found["observed"] = observe(settings, as_of=as_of, now=now)
+    if found["observed"] is not None:
+        progress("judging the served predictions")
+        with attempt("judge"):
+            found["monitoring"] = monitor(settings, as_of=as_of, now=now)[0]
+    if found["monitoring"] is not None:
+        with attempt("notify"):
+            found["messages"] = notify(settings, as_of=as_of, now=now)
+    return found
 
 
 def _decide(
-    settings: Settings, step: Step, *, as_of: datetime, now: datetime, progress: Progress
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None, Exception | None]:
-    """The decisions of the trial and of the retraining, None where there is none, and the error that ended them."""
-    trial: dict[str, Any] | None = None
-    try:
+    settings: Settings, attempt: Step, lived: dict[str, Any], *, as_of: datetime, now: datetime, progress: Progress
+) -> dict[str, Any]:
+    """The decisions of the trial and of the retraining, None where there is none, or a step failed that it needs."""
+    found: dict[str, Any] = {"trial": None, "retraining": None}
+    if lived["observed"] is not None:
         progress("deciding the trial of the challenger")
-        with step("decide_challenger"):
-            trial = decide_challenger(settings, as_of=as_of, now=now)
-        with step("retrain"):
-            return trial, retrain(settings, as_of=as_of, now=now, progress=progress), None
+        with attempt("decide_challenger"):
+            found["trial"] = decide_challenger(settings, as_of=as_of, now=now)
+    if lived["monitoring"] is not None and found["trial"] is not None:
+        with attempt("retrain"):
+            found["retraining"] = retrain(settings, as_of=as_of, now=now, progress=progress)
+    return found
+
+
+@contextmanager
+def _attempted(told: Step, progress: Progress, failures: list[Exception], step: str) -> Iterator[None]:
+    """Go on after a step that fails, with its error among the ``failures``."""
+    try:
+        with told(step):
+            yield
+    except InputError:
+        raise
     except Exception as error:  # noqa: BLE001  # raised in the end; analysts get their predictions whatever it is
-        progress(f"the {'trial' if trial is None else 'retraining'} failed: {error}")
-        return trial, None, error
+        progress(f"{step} failed: {error}")
+        failures.append(error)
 
 
 @contextmanager

@@ -323,34 +323,32 @@ def test_a_step_that_fails_without_airflow_is_told_and_a_mistake_at_the_terminal
     assert told["title"] == "studyml: studyml_nightly.start_night failed: the study app's tables are not as promised"
 
 
-def test_a_failed_trial_is_told_and_does_not_stop_the_scoring(
-    lived: Settings, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("step", "task", "finished"),
+    [
+        ("observe", "observe", False),
+        ("monitor", "judge", False),
+        ("notify", "notify", False),
+        ("decide_challenger", "decide_challenger", True),
+        ("check_retraining", "retrain", True),
+    ],
+)
+def test_a_step_that_fails_without_airflow_is_told_and_does_not_stop_the_scoring(
+    lived: Settings, hook: Webhook, monkeypatch: pytest.MonkeyPatch, step: str, task: str, finished: bool
 ) -> None:
     def fails(*_: object, **__: object) -> None:
-        raise ArtifactError("the challenger is damaged.")
+        raise ArtifactError("what it needs is damaged.")
 
-    monkeypatch.setattr(steps, "decide_challenger", fails)
+    monkeypatch.setattr(steps, step, fails)
+    said: list[str] = []
 
-    with pytest.raises(ArtifactError, match="the challenger is damaged"):
-        live(with_alerts(lived, hook.url()))
+    with pytest.raises(ArtifactError, match="what it needs is damaged"):
+        night(with_alerts(lived, hook.url()), as_of=END, now=NOW, progress=said.append)
 
-    assert [each["title"] for each in hook.received] == ["studyml: studyml_nightly.decide_challenger failed"]
-    assert report(lived)["finished"] is True
+    assert [each["title"] for each in hook.received] == [f"studyml: studyml_nightly.{task} failed"]
+    assert f"{task} failed: what it needs is damaged." in said
+    assert report(lived)["finished"] is finished
     assert scalar(lived, "SELECT as_of FROM analytics.freshness") == END
-
-
-def test_messages_that_cannot_be_delivered_for_an_error_of_our_own_are_told(
-    lived: Settings, hook: Webhook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: object, **__: object) -> None:
-        raise RegistryError("an incident was opened at this moment.")
-
-    monkeypatch.setattr(steps, "notify", fails)
-
-    with pytest.raises(RegistryError, match="opened at this moment"):
-        live(with_alerts(lived, hook.url()))
-
-    assert [each["title"] for each in hook.received] == ["studyml: studyml_nightly.notify failed"]
 
 
 def test_what_a_night_found_is_told_though_its_heartbeat_is_not_heard(lived: Settings, hook: Webhook) -> None:
