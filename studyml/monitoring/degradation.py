@@ -4,14 +4,17 @@ The guide's rule compares the MAE of 30 days with a fixed number of hours. Few o
 exceed it by chance. This rule compares the mean *relative* error |actual - predicted| / predicted of one version with
 the one that it had out of fold, and asks for a difference that chance does not explain:
 
-    mean / expected mean > max(1.2, 1 + CV (z sqrt(D/n + E/rows) + (z^2 - 1)/6 skewness D/n))
+    mean / expected mean > max(1.2, (1 + sqrt(1 - (1 - a)(1 - b))) / (1 - b) + CV (z^2 - 1)/6 skewness D/n)
+    a = (z CV)^2 D/n,  b = (z CV)^2 E/rows
 
-- CV is the coefficient of variation of the relative error out of fold, ``rows`` how many there were: the expected mean
-  is an estimate as well.
+- CV is the coefficient of variation of the relative error out of fold, ``rows`` how many there were. The expected mean
+  is an estimate as well: the limit is that of a ratio of two means (Fieller, Biometrika 1940), and there is none where
+  the expected mean itself might be 0 (b >= 1).
 - D and E are design effects. Sessions of one student are alike, so n of them say less than n of strangers: each is the
-  cluster-robust variance of the mean over that of independent rows (Liang and Zeger, Biometrika 1986), at least 1. In a
-  window of days a student's week repeats itself (D), in the months of the training rows the student does (E).
-- The second term is the first of Cornish and Fisher's expansion (1938): means of few skewed values exceed the normal
+  cluster-robust variance of the mean over that of independent rows (Liang and Zeger, Biometrika 1986), at least 1. In
+  a window of days a student's week repeats itself (D), in the months of the training rows the student does (E). D is
+  one standard error higher than estimated: a log of few bursts says little of how alike sessions of one are.
+- The last term is the first of Cornish and Fisher's expansion (1938): means of few skewed values exceed the normal
   quantile far too often.
 - Each relative error counts up to a cap, so that one session of a very short prediction decides nothing.
 
@@ -85,8 +88,8 @@ class Window:
     z: float
 
 
-#: The longest first.
-RULES = tuple(Window(days, 10, 3.9) for days in (30, 14, 7, 3))
+#: The longest first. Of few days there are more that do not overlap, and more chances to ring for nothing.
+RULES = (*(Window(days, 10, 3.3) for days in (45, 30, 21, 14)), *(Window(days, 10, 3.6) for days in (7, 3)))
 
 
 @dataclass(frozen=True)
@@ -128,9 +131,12 @@ def expected_error(
     rows = np.arange(len(off))
     student = rows if student_id is None else np.unique(student_id, return_inverse=True)[1].ravel()
     week = rows if session_date is None else session_date // _WEEK_MICROSECONDS
-    of_week = _design_effect(off, np.unique(np.column_stack([student, week]), axis=0, return_inverse=True)[1].ravel())
+    weeks = np.unique(np.column_stack([student, week]), axis=0, return_inverse=True)[1].ravel()
+    of_week = _design_effect(off, weeks)
     # The only student of a log repeats nobody, its weeks still do.
     of_student = max(of_week, _design_effect(off, student))
+    # The standard error of a variance that so many groups tell, relative to it.
+    of_week *= 1 + float(np.sqrt(2 / (weeks.max() + 1)))
     return ExpectedError(mean, deviation / mean, skewness, of_week, of_student, len(errors), cap)
 
 
@@ -145,12 +151,16 @@ def limit(expected: ExpectedError, window: Window, n: Floats | float) -> Floats:
 
     >>> expected = ExpectedError(0.25, 0.8, 0.0, 1.0, 1.0, 400, 1.0)
     >>> limit(expected, Window(30, 10, 3.5), np.array([100.0, 10_000.0])).round(3)
-    array([1.313, 1.2  ])
+    array([1.337, 1.2  ])
     """
+    variance = (window.z * expected.coefficient_of_variation) ** 2
     share = expected.week_effect / np.asarray(n, np.float64)
-    normal = window.z * np.sqrt(share + expected.student_effect / expected.rows)
-    skewed = (window.z**2 - 1) / 6 * expected.skewness * share
-    return np.maximum(MINIMUM_RATIO, 1 + expected.coefficient_of_variation * (normal + skewed))
+    observed, known = variance * share, variance * expected.student_effect / expected.rows
+    if known >= 1:
+        return np.full_like(share, np.inf)
+    normal = (1 + np.sqrt(1 - (1 - observed) * (1 - known))) / (1 - known)
+    skewed = expected.coefficient_of_variation * (window.z**2 - 1) / 6 * expected.skewness * share
+    return np.maximum(MINIMUM_RATIO, normal + skewed)
 
 
 def weigh(expected: ExpectedError, observed: Mapping[int, tuple[int, float]]) -> Evidence | None:
@@ -161,7 +171,7 @@ def weigh(expected: ExpectedError, observed: Mapping[int, tuple[int, float]]) ->
     >>> expected = ExpectedError(0.25, 0.8, 0.0, week_effect=1.0, student_effect=1.0, rows=400, cap=1.0)
     >>> found = weigh(expected, {30: (100, 0.35), 7: (30, 0.5)})
     >>> found.days, found.n, found.error_ratio, round(found.limit, 3), found.confirmed
-    (30, 100, 1.4, 1.349, True)
+    (30, 100, 1.4, 1.316, True)
     >>> weigh(expected, {30: (9, 0.9)}) is None
     True
     """

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -74,7 +75,8 @@ class TestExpectedError:
         assert found is not None
         assert (found.mean, found.rows) == (pytest.approx(0.15), 100)
         assert found.coefficient_of_variation == pytest.approx(1 / 3)
-        assert (found.skewness, found.week_effect, found.student_effect) == (pytest.approx(0), 1.0, 1.0)
+        assert found.skewness == pytest.approx(0)
+        assert (found.week_effect, found.student_effect) == (pytest.approx(1 + math.sqrt(2 / 100)), 1.0)
 
     def test_one_absurd_session_moves_the_mean_no_further_than_the_cap(self) -> None:
         actual, predicted = out_of_fold(1)
@@ -95,15 +97,17 @@ class TestExpectedError:
 
         assert alone is not None
         assert repeated is not None
-        assert (alone.week_effect, alone.student_effect) == (1, 1)
-        assert (repeated.week_effect, repeated.student_effect) == (pytest.approx(2), pytest.approx(8))
+        assert (alone.week_effect, alone.student_effect) == (pytest.approx(1 + math.sqrt(2 / 400)), 1.0)
+        assert repeated.week_effect == pytest.approx(2 * (1 + math.sqrt(2 / 200)))
+        assert repeated.student_effect == pytest.approx(8)
 
     def test_in_a_log_of_one_student_the_weeks_repeat(self) -> None:
         actual, predicted = (np.repeat(each, 8) for each in out_of_fold(2, rows=50))
         found = expected_error(actual, predicted, np.ones(400, np.int64), np.repeat(np.arange(50), 8) * WEEK)
 
         assert found is not None
-        assert (found.week_effect, found.student_effect) == (pytest.approx(8), pytest.approx(8))
+        assert found.week_effect == pytest.approx(8 * (1 + math.sqrt(2 / 50)))
+        assert found.student_effect == pytest.approx(8)
 
     @pytest.mark.parametrize(
         ("actual", "predicted"),
@@ -149,9 +153,16 @@ class TestLimit:
         certain = ExpectedError(0.25, 0.0, 0.0, 1.0, 1.0, 10**9, 1.0)
         assert limit(certain, LONGEST, n) == MINIMUM_RATIO
 
-    def test_it_is_the_one_of_the_formula(self) -> None:
-        by_hand = 1 + 0.8 * (4 * math.sqrt(1.2 / 50 + 1.5 / 480) + (16 - 1) / 6 * 1.0 * 1.2 / 50)
-        assert limit(EXPECTED, Window(30, 10, 4.0), 50) == pytest.approx(by_hand)
+    def test_it_is_that_of_a_ratio_of_two_means_and_a_term_for_skewness(self) -> None:
+        symmetric = replace(EXPECTED, skewness=0.0)
+        found = float(limit(symmetric, Window(30, 10, 4.0), 50))
+
+        assert found - 1 == pytest.approx(4 * 0.8 * math.sqrt(1.2 / 50 + found**2 * 1.5 / 480))
+        skewed = 0.8 * (16 - 1) / 6 * 1.0 * 1.2 / 50
+        assert limit(EXPECTED, Window(30, 10, 4.0), 50) == pytest.approx(found + skewed)
+
+    def test_there_is_none_where_the_expected_error_itself_is_hardly_known(self) -> None:
+        assert limit(replace(EXPECTED, rows=30, student_effect=8.0), LONGEST, 10_000) == np.inf
 
     @pytest.mark.parametrize(
         "worse",
@@ -199,7 +210,7 @@ class TestWeigh:
     @given(st.lists(st.floats(0, 3), min_size=10, max_size=40), st.floats(0, 3))
     def test_another_outcome_with_a_larger_error_never_lowers_the_ratio(self, errors: list[float], more: float) -> None:
         def ratio(values: list[float]) -> float:
-            found = weigh(EXPECTED, {30: (len(values), float(np.mean(np.minimum(values, EXPECTED.cap))))})
+            found = weigh(EXPECTED, {LONGEST.days: (len(values), float(np.mean(np.minimum(values, EXPECTED.cap))))})
             assert found is not None
             return found.error_ratio
 
@@ -207,7 +218,7 @@ class TestWeigh:
 
     @given(st.integers(1, LONGEST.minimum_outcomes - 1), means)
     def test_too_few_outcomes_never_confirm(self, n: int, mean: float) -> None:
-        assert weigh(EXPECTED, {30: (n, mean)}) is None
+        assert weigh(EXPECTED, {LONGEST.days: (n, mean)}) is None
 
     def test_a_short_window_confirms_where_the_long_one_cannot_yet(self) -> None:
         found = weigh(EXPECTED, {30: (600, 0.27), SHORTEST.days: (60, 0.5)})
