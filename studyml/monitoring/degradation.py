@@ -12,8 +12,8 @@ the one that it had out of fold, and asks for a difference that chance does not 
   the expected mean itself might be 0 (b >= 1).
 - D and E are design effects. Sessions of one student are alike, so n of them say less than n of strangers: each is the
   cluster-robust variance of the mean over that of independent rows (Liang and Zeger, Biometrika 1986), at least 1. In
-  a window of days a student's week repeats itself (D), in the months of the training rows the student does (E). D is
-  one standard error higher than estimated: a log of few bursts says little of how alike sessions of one are.
+  a window of days a student's week repeats itself (D), in the months of the training rows the student does (E). E is
+  one standard error higher than estimated: few students say little of how alike the sessions of one are.
 - The last term is the first of Cornish and Fisher's expansion (1938): means of few skewed values exceed the normal
   quantile far too often.
 - Each relative error counts up to a cap, so that one session of a very short prediction decides nothing.
@@ -47,7 +47,8 @@ _WEEK_MICROSECONDS = 7 * 24 * 3600 * 1_000_000
 class ExpectedError:
     """The relative error that a version had on ``rows`` rows which it had not seen, each error at most ``cap``.
 
-    The design effects are those of weeks of one student and of students, 1 where rows are as good as independent.
+    The design effects are those of weeks of one student, 1 where rows are as good as independent, and of students, a
+    standard error more.
     """
 
     mean: float
@@ -89,7 +90,7 @@ class Window:
 
 
 #: The longest first. Of few days there are more that do not overlap, and more chances to ring for nothing.
-RULES = (*(Window(days, 10, 3.3) for days in (45, 30, 21, 14)), *(Window(days, 10, 3.6) for days in (7, 3)))
+RULES = (*(Window(days, 10, 3.3) for days in (45, 30, 21, 14)), *(Window(days, 10, 3.8) for days in (7, 3)))
 
 
 @dataclass(frozen=True)
@@ -132,18 +133,21 @@ def expected_error(
     student = rows if student_id is None else np.unique(student_id, return_inverse=True)[1].ravel()
     week = rows if session_date is None else session_date // _WEEK_MICROSECONDS
     weeks = np.unique(np.column_stack([student, week]), axis=0, return_inverse=True)[1].ravel()
-    of_week = _design_effect(off, weeks)
     # The only student of a log repeats nobody, its weeks still do.
-    of_student = max(of_week, _design_effect(off, student))
-    # The standard error of a variance that so many groups tell, relative to it.
-    of_week *= 1 + float(np.sqrt(2 / (weeks.max() + 1)))
-    return ExpectedError(mean, deviation / mean, skewness, of_week, of_student, len(errors), cap)
+    of_student = max(_at_most(_design_effect(off, groups), groups) for groups in (weeks, student))
+    return ExpectedError(mean, deviation / mean, skewness, _design_effect(off, weeks), of_student, len(errors), cap)
 
 
 def _design_effect(off: Floats, groups: Integers) -> float:
     """Variance of the mean of what ``off`` [n] is, groups drawn whole, over that of independent rows; from 1 on."""
     total = float((off**2).sum())
     return max(1.0, float((np.bincount(groups, off) ** 2).sum()) / total) if total > 0 else 1.0
+
+
+def _at_most(effect: float, groups: Integers) -> float:
+    """A standard error above a design effect: that of a variance that so many groups tell, relative to it."""
+    count = int(groups.max()) + 1
+    return effect * (1 + float(np.sqrt(2 / count))) if count > 1 else effect
 
 
 def limit(expected: ExpectedError, window: Window, n: Floats | float) -> Floats:

@@ -76,7 +76,7 @@ class TestExpectedError:
         assert (found.mean, found.rows) == (pytest.approx(0.15), 100)
         assert found.coefficient_of_variation == pytest.approx(1 / 3)
         assert found.skewness == pytest.approx(0)
-        assert (found.week_effect, found.student_effect) == (pytest.approx(1 + math.sqrt(2 / 100)), 1.0)
+        assert (found.week_effect, found.student_effect) == (1.0, pytest.approx(1 + math.sqrt(2 / 100)))
 
     def test_one_absurd_session_moves_the_mean_no_further_than_the_cap(self) -> None:
         actual, predicted = out_of_fold(1)
@@ -97,17 +97,17 @@ class TestExpectedError:
 
         assert alone is not None
         assert repeated is not None
-        assert (alone.week_effect, alone.student_effect) == (pytest.approx(1 + math.sqrt(2 / 400)), 1.0)
-        assert repeated.week_effect == pytest.approx(2 * (1 + math.sqrt(2 / 200)))
-        assert repeated.student_effect == pytest.approx(8)
+        assert (alone.week_effect, alone.student_effect) == (1.0, pytest.approx(1 + math.sqrt(2 / 400)))
+        assert repeated.week_effect == pytest.approx(2)
+        assert repeated.student_effect == pytest.approx(8 * (1 + math.sqrt(2 / 50)))
 
     def test_in_a_log_of_one_student_the_weeks_repeat(self) -> None:
         actual, predicted = (np.repeat(each, 8) for each in out_of_fold(2, rows=50))
         found = expected_error(actual, predicted, np.ones(400, np.int64), np.repeat(np.arange(50), 8) * WEEK)
 
         assert found is not None
-        assert found.week_effect == pytest.approx(8 * (1 + math.sqrt(2 / 50)))
-        assert found.student_effect == pytest.approx(8)
+        assert found.week_effect == pytest.approx(8)
+        assert found.student_effect == pytest.approx(8 * (1 + math.sqrt(2 / 50)))
 
     @pytest.mark.parametrize(
         ("actual", "predicted"),
