@@ -59,14 +59,15 @@ def newest_label(connection: Connection, as_of: datetime) -> datetime | None:
 
 
 def unfinished_night(connection: Connection) -> tuple[datetime, datetime, str] | None:
-    """(as_of, started_at, what is known of its scoring) of the newest night, where it has no complete predictions."""
+    """(as_of, started_at, what is known of its scoring) of the newest night, if nothing was predicted since."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT n.as_of, n.started_at, (SELECT status FROM studyml.scoring_runs s WHERE s.as_of = n.as_of"
-            " ORDER BY (status = 'complete') DESC, id DESC LIMIT 1) FROM studyml.nights n WHERE NOT n.replay"
-            " ORDER BY n.as_of DESC LIMIT 1"
+            " ORDER BY id DESC LIMIT 1) FROM studyml.nights n WHERE NOT n.replay AND NOT EXISTS (SELECT"
+            " FROM studyml.scoring_runs s WHERE s.as_of >= n.as_of AND s.status = 'complete')"
+            " AND n.as_of = (SELECT max(as_of) FROM studyml.nights WHERE NOT replay)"
         )
         row = cursor.fetchone()
-    if row is None or row[2] == "complete":
+    if row is None:
         return None
     return row[0], row[1], "its scoring has not begun" if row[2] is None else f"its scoring is {row[2]}"

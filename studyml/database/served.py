@@ -15,13 +15,14 @@ Floats = NDArray[np.float64]
 
 
 def newest_predictions(connection: Connection, *, as_of: datetime, version: str, ids: Integers) -> Floats:
-    """Hours [n] that ``version`` predicted for these sessions in the newest complete night up to ``as_of``.
+    """Hours [n] that ``version`` predicted for these sessions in the newest complete night before ``as_of``.
 
-    NaN where it did not. Also what was not served counts, since another version was tried on the student.
+    A night that is run again has predictions of its own by then, and has to see what it saw before them. NaN where the
+    version did not predict. Also what was not served counts, since another version was tried on the student.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT as_of FROM studyml.scoring_runs WHERE status = 'complete' AND as_of <= %s"
+            "SELECT as_of FROM studyml.scoring_runs WHERE status = 'complete' AND as_of < %s"
             " ORDER BY as_of DESC LIMIT 1",
             (as_of,),
         )
@@ -73,7 +74,7 @@ def served_at(connection: Connection, *, session_id: int, moment: datetime) -> d
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(names)} FROM analytics.served_predictions WHERE session_id = %s AND as_of <= %s"
+            f"SELECT {', '.join(names)} FROM analytics.served_predictions WHERE session_id = %s AND as_of < %s"
             " AND visible_from <= %s AND (replaced_at IS NULL OR replaced_at > %s) ORDER BY as_of DESC LIMIT 1",
             (session_id, moment, moment, moment),
         )

@@ -240,6 +240,5 @@ def _words(found: FeatureDrift, before: Profile, now: Profile) -> str:
         now,
         judged=found.judged,
         about=next(iter(large), "distribution"),
-        unseen=found.unseen or {},
         unseen_share=found.unseen_share,
     )

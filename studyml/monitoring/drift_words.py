@@ -1,9 +1,9 @@
 """What moved, in a sentence that a person understands at night."""
 
-from collections.abc import Mapping
-
 from studyml.monitoring.profile import COLUMNS, PREDICTED, CategoryProfile, NumberProfile, Profile
 
+#: A level is quoted where training had so many rows of it: what few students typed may be of a person.
+_QUOTED_ROWS = 20
 _UNITS = {"student_id": "students", "topic_id": "topics", "id": "sessions"}
 _SCALES = ("1-10", "1-5", "count")
 #: Where medians are equal: the share that lies below, and how it is called.
@@ -22,7 +22,6 @@ def sentence(
     *,
     judged: bool,
     about: str,
-    unseen: Mapping[str, float],
     unseen_share: float,
 ) -> str:
     """One line about a feature; ``about`` is "unseen", "missing" or "distribution"."""
@@ -31,8 +30,7 @@ def sentence(
         rows = now.crowd.rows
         return f"{feature}: {rows:,} {unit} now, {before.crowd.rows:,} in training: too few to judge"
     if about == "unseen":
-        names = ", ".join(f"'{level}' {_percent(share)}" for level, share in list(unseen.items())[:2])
-        return f"{feature}: {names or _percent(unseen_share)} of {unit}, never seen in training"
+        return f"{feature}: values never seen in training in {_percent(unseen_share)} of {unit}"
     if about == "missing":
         shares = [_percent(each.crowd.missing / each.crowd.rows) for each in (now, before)]
         return f"{feature}: {shares[0]} missing, {shares[1]} before"
@@ -56,14 +54,15 @@ def _numbers(feature: str, before: NumberProfile, now: NumberProfile) -> str:
 
 
 def _level(before: CategoryProfile, now: CategoryProfile) -> str:
-    """The level whose share changed the most."""
+    """The level, of those that training had often, whose share changed the most."""
     known = [max(each.crowd.rows - each.crowd.missing, 1) for each in (before, now)]
     shares = {
         level: tuple(each.counts.get(level, 0) / rows for each, rows in zip((before, now), known, strict=True))
-        for level in sorted({*before.counts, *now.counts})
+        for level in sorted(before.counts)
+        if before.counts[level] >= _QUOTED_ROWS
     }
     if not shares:
-        return "no values"
+        return "values in other shares than in training"
     level = max(shares, key=lambda each: abs(shares[each][1] - shares[each][0]))
     return f"'{level}' {_percent(shares[level][0])} -> {_percent(shares[level][1])}"
 

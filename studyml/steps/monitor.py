@@ -1,17 +1,19 @@
 """Judge the served predictions of the last days, and open or resolve the incident that follows from it."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.source import count_dated
-from studyml.errors import StudymlError
+from studyml.errors import SourceError, StudymlError
 from studyml.monitoring.degradation import RULES, Evidence, ExpectedError, weigh
 from studyml.monitoring.degradation_query import relative_errors
 from studyml.monitoring.ledger import count_outcomes
-from studyml.monitoring.rolling import SERVED, Rolling, coverage, rolling_errors
+from studyml.monitoring.rolling import SERVED, coverage, rolling_errors
 from studyml.monitoring.verdict import Rule, judge
 from studyml.monitoring.verdicts import Judged, store_verdicts
 from studyml.registry.versions import Version, champion_at, find
@@ -23,6 +25,7 @@ from studyml.steps.opening import own_database, read_source
 from studyml.steps.served_slices import worst_slices
 
 _logger = logging.getLogger("studyml")
+Found = TypeVar("Found")
 
 
 def monitor(
@@ -58,8 +61,13 @@ def _judge_scopes(
     rule = Rule(settings.baseline_mae, settings.degraded_ratio, settings.monitoring_min_outcomes)
     window = settings.monitoring_window_days
     start = as_of - timedelta(days=window)
-    sessions = read_source(settings, lambda s: count_dated(s, settings.source_schema, after=start, through=as_of))
-    covered = coverage(count_outcomes(connection, after=start, as_of=as_of), sessions)
+    unknown: list[str] = []
+    sessions = _from_source(
+        "label coverage",
+        lambda: read_source(settings, lambda s: count_dated(s, settings.source_schema, after=start, through=as_of)),
+        unknown,
+    )
+    covered = coverage(count_outcomes(connection, after=start, as_of=as_of), sessions or 0)
     rolled = rolling_errors(connection, as_of=as_of, window_days=window)
     versions = {each.scope: find(connection, each.scope) for each in rolled if each.scope != SERVED}
     if champion is not None:
@@ -69,15 +77,17 @@ def _judge_scopes(
     for rolling in rolled:
         found = versions.get(rolling.scope)
         known = evidence.get(found.version) if found is not None else None
+        explained = _explained(settings, connection, champion, as_of, unknown) if rolling.scope == SERVED else {}
+        verdict = judge(rolling, rule, known)
         judged.append(
             Judged(
                 rolling,
-                judge(rolling, rule, known),
+                replace(verdict, reason="; ".join([verdict.reason, *unknown])),
                 rule,
                 evidence=known,
                 expected_mae=None if found is None else found.metrics.get("mae"),
                 coverage=covered,
-                **(_explained(settings, connection, champion, rolling, as_of) if rolling.scope == SERVED else {}),
+                **explained,
             )
         )
     return judged
@@ -97,19 +107,37 @@ def _evidence(connection: Connection, versions: dict[str, Version], as_of: datet
 
 
 def _explained(
-    settings: Settings, connection: Connection, champion: Version | None, rolling: Rolling, as_of: datetime
+    settings: Settings, connection: Connection, champion: Version | None, as_of: datetime, unknown: list[str]
 ) -> dict[str, Any]:
     """What explains a verdict: labels that lack, features that moved, slices that are worst."""
     window = settings.monitoring_window_days
-    dated = label_coverage(settings, connection, as_of=as_of, window_days=window)
+    dated = _from_source(
+        "label coverage by night",
+        lambda: label_coverage(settings, connection, as_of=as_of, window_days=window),
+        unknown,
+    )
     drift = None if champion is None else _drift(settings, connection, champion, as_of)
-    slices = worst_slices(settings, connection, version=None, as_of=as_of, window_days=window) if rolling.n else []
+    slices = _from_source(
+        "slices",
+        lambda: worst_slices(settings, connection, version=None, as_of=as_of, window_days=window),
+        unknown,
+    )
     return {
         "coverage_by_date": dated,
         "drift": drift,
         "estimated_mae": None if drift is None else drift.get("estimated_mae"),
-        "worst_slices": slices,
+        "worst_slices": slices or [],
     }
+
+
+def _from_source(what: str, look: Callable[[], Found], unknown: list[str]) -> Found | None:
+    """What the study app's tables say; where they cannot be read the verdict stands, and says what is ``unknown``."""
+    try:
+        return look()
+    except SourceError as error:
+        _logger.warning("%s: unknown: %s", what, error)
+        unknown.append(f"{what}: unknown, {error}")
+        return None
 
 
 def _drift(settings: Settings, connection: Connection, champion: Version, as_of: datetime) -> dict[str, Any] | None:

@@ -24,6 +24,8 @@ from tests.scoring.world import query, scalar
 from tests.steps.retraining import keep_labels, retrained
 
 DAY = timedelta(days=1)
+#: Somebody looks in the morning after the first night.
+MORNING = FIRST_NIGHT + timedelta(hours=6)
 
 
 def present(settings: Settings) -> Version:
@@ -33,7 +35,7 @@ def present(settings: Settings) -> Version:
     return found
 
 
-def checked(settings: Settings, as_of: Any = FIRST_NIGHT) -> dict[str, Any] | None:
+def checked(settings: Settings, as_of: Any = MORNING) -> dict[str, Any] | None:
     with own_database(settings) as connection:
         return check_drift(settings, connection, version=present(settings), as_of=as_of)
 
@@ -84,6 +86,13 @@ def test_the_predictions_are_those_of_the_newest_night_and_their_error_is_estima
     assert longer["moved"] == [PREDICTED]
 
 
+def test_a_night_that_is_run_again_looks_at_what_it_looked_at_before_it_predicted(lived: Settings) -> None:
+    again = checked(lived, FIRST_NIGHT)
+    query(lived, "DELETE FROM studyml.scoring_runs")
+
+    assert again == checked(lived, FIRST_NIGHT)
+
+
 def test_predictions_of_another_version_are_not_compared_with_this_ones(lived: Settings) -> None:
     query(lived, "UPDATE studyml.predictions SET model_version = 'v_20200101_000000'")
 
@@ -98,7 +107,7 @@ def test_before_any_night_has_predicted_the_features_are_compared(lived: Setting
     assert (drift(lived)["predictions"], drift(lived)["moved"]) == (0, [])
 
 
-def test_a_new_study_method_is_named_with_its_share(lived: Settings) -> None:
+def test_a_new_study_method_is_found_and_its_name_is_for_those_with_the_right_to_see_it(lived: Settings) -> None:
     query(
         lived,
         "UPDATE study_sessions SET study_method = 'flashcards' WHERE session_date > %s AND id %% 2 = 0",
@@ -109,7 +118,7 @@ def test_a_new_study_method_is_named_with_its_share(lived: Settings) -> None:
 
     assert found["moved"] == ["study_method"]
     assert list(found["features"][0]["unseen"]) == ["flashcards"]
-    assert "'flashcards'" in found["features"][0]["sentence"]
+    assert "values never seen in training in" in found["features"][0]["sentence"]
 
 
 def test_students_whose_focus_changed_are_counted_once_each(lived: Settings) -> None:

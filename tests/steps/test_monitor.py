@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from types import MappingProxyType
 
 import pytest
@@ -167,6 +168,26 @@ def test_a_night_run_again_judges_by_what_was_known_then(world: Settings) -> Non
     judge(world, 1)
 
     assert judge(world) == first
+
+
+@pytest.mark.parametrize(
+    ("broken", "unknown"),
+    [
+        ("ALTER TABLE study_sessions RENAME COLUMN energy_level TO nrg", ["slices"]),
+        ("ALTER TABLE study_sessions RENAME TO sessions", ["label coverage", "label coverage by night", "slices"]),
+    ],
+)
+def test_a_source_that_cannot_be_read_leaves_a_verdict_that_says_what_is_unknown(
+    world: Settings, broken: str, unknown: list[str]
+) -> None:
+    errors(world, 10, BAD)
+    query(world, broken)
+
+    found = judge(world)
+
+    assert (found["verdict"], found["coverage"], found["worst_slices"]) == ("suspected", None, [])
+    assert re.findall(r"; ([a-z ]+): unknown, ", found["reason"]) == unknown
+    assert query(world, "SELECT verdict FROM studyml.monitoring_runs WHERE scope = 'served'") == [("suspected",)]
 
 
 def test_the_baseline_and_the_window_are_settings(world: Settings) -> None:

@@ -108,6 +108,22 @@ class TestScoring:
 
         assert incidents(settings) == [("scoring_late", "page", "resolved")]
 
+    def test_of_a_later_instant_ends_it_too(self, settings: Settings) -> None:
+        begin(settings)
+        scoring(settings, "running")
+        look(settings, 3)
+        scoring(settings, "complete", END + 4 * HOUR)
+        look(settings, 5)
+
+        assert incidents(settings) == [("scoring_late", "page", "resolved")]
+
+    def test_that_was_complete_before_the_night_ends_nothing(self, settings: Settings) -> None:
+        scoring(settings, "complete", END - DAY)
+        begin(settings)
+        look(settings, 3)
+
+        assert incidents(settings) == [("scoring_late", "page", "open")]
+
     def test_of_a_replay_is_never_late(self, settings: Settings) -> None:
         begin(settings, replay=True)
         look(settings, 20)
