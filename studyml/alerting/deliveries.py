@@ -86,7 +86,7 @@ def retry(connection: Connection, delivery_id: int, *, addresses: Collection[str
         if row[0] not in addresses:
             raise RegistryError(
                 f"the address of message {delivery_id} ({row[0]}) is not configured: put it back into"
-                " STUDYML_ALERT_URLS or STUDYML_TICKET_URLS first."
+                " STUDYML_ALERT_URLS, STUDYML_TICKET_URLS or STUDYML_ESCALATION_URLS first."
             )
         cursor.execute(f"{_REVIVE} WHERE id = %(id)s AND status <> 'sent'", {"now": now, "id": delivery_id})
 

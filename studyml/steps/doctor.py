@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from studyml.alerting.deliveries import DEAD_IS_NEWS, undelivered
+from studyml.alerting.messenger import fingerprint, is_known, scheme
 from studyml.database.nights import last_finished_at
 from studyml.database.predictions import newest_scored_night
 from studyml.errors import RegistryError, StudymlError
@@ -12,7 +13,7 @@ from studyml.registry.store import require_writable
 from studyml.registry.versions import champion
 from studyml.settings import Settings
 from studyml.steps.opening import artifact_store, own_database, read_source
-from studyml.steps.recipients import recipients
+from studyml.steps.recipients import recipients, setting_of
 from studyml.steps.serving import open_version
 from studyml.steps.watch_nights import NIGHT_DUE_HOURS
 
@@ -80,9 +81,15 @@ def _predictions(settings: Settings, now: datetime) -> str:
 
 
 def _alerts(settings: Settings, now: datetime) -> str:
-    count = len(recipients(settings).all())
+    addresses = recipients(settings).all()
     if not settings.alert_addresses:
         raise StudymlError("STUDYML_ALERT_URLS is not set: nobody is told of an incident.")
+    for address in addresses:
+        if not is_known(address):
+            raise StudymlError(
+                f"{setting_of(settings, address)} holds an address ({fingerprint(address)}, {scheme(address)}) that"
+                " Apprise does not know, so that no message reaches anybody there: correct it."
+            )
     with own_database(settings) as connection:
         waiting, dead = undelivered(connection, now=now)
     if waiting or dead:
@@ -91,7 +98,7 @@ def _alerts(settings: Settings, now: datetime) -> str:
             f"{waiting} messages could not be delivered yet{given_up}: run 'studyml alerts test' to see why, and"
             " 'studyml alerts deliveries' to see which."
         )
-    return f"{count} addresses, nothing waits"
+    return f"{len(addresses)} addresses, nothing waits"
 
 
 def _night(settings: Settings, now: datetime) -> str:

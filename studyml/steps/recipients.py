@@ -14,6 +14,13 @@ def recipients(settings: Settings) -> Addresses:
     )
 
 
+def setting_of(settings: Settings, address: str) -> str:
+    """The setting that an address comes from, the first where several hold it."""
+    if address in settings.alert_addresses:
+        return "STUDYML_ALERT_URLS"
+    return "STUDYML_TICKET_URLS" if address in settings.ticket_addresses else "STUDYML_ESCALATION_URLS"
+
+
 def secrets(settings: Settings) -> frozenset[str]:
     """Passwords of the databases, and what is secret in the addresses of messages and heartbeat."""
     found = {secret for address in (settings.database, settings.source) for secret in database_secrets(address)}

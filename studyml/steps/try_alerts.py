@@ -6,7 +6,7 @@ from studyml.alerting.message import trial_message
 from studyml.alerting.messenger import fingerprint, scheme, send
 from studyml.errors import DeliveryError, SettingsError
 from studyml.settings import Settings
-from studyml.steps.recipients import recipients
+from studyml.steps.recipients import recipients, setting_of
 
 
 def send_test(settings: Settings, *, now: datetime) -> int:
@@ -23,8 +23,8 @@ def send_test(settings: Settings, *, now: datetime) -> int:
     failed = [address for address in addresses if not send(address, message.subject, message.body)]
     if failed:
         named = ", ".join(f"{fingerprint(address)} ({scheme(address)})" for address in failed)
+        places = " and ".join(dict.fromkeys(setting_of(settings, address) for address in failed))
         raise DeliveryError(
-            f"{len(failed)} of {len(addresses)} alert addresses did not accept the message: {named}; correct them in"
-            " STUDYML_ALERT_URLS or STUDYML_TICKET_URLS."
+            f"{len(failed)} of {len(addresses)} alert addresses did not accept the message: {named}; correct {places}."
         )
     return len(addresses)

@@ -112,6 +112,19 @@ def test_what_a_removed_address_was_owed_and_another_got_is_no_fault(settings: S
     assert "alerts" not in failed(alerting)
 
 
+@pytest.mark.parametrize("name", ["alert_urls", "ticket_urls", "escalation_urls"])
+@pytest.mark.parametrize("wrong", ["S3cretWithoutScheme", "nosuchservice://S3cretPath"])
+def test_an_address_that_apprise_does_not_know_is_said_with_its_setting_only(
+    settings: Settings, name: str, wrong: str
+) -> None:
+    addresses = {"alert_urls": "json://127.0.0.1/", name: wrong}
+    found = failed(load_settings(**{**settings.model_dump(), **addresses}))["alerts"]
+
+    assert found.startswith(f"STUDYML_{name.upper()} holds an address (")
+    assert "that Apprise does not know" in found
+    assert "S3cret" not in found
+
+
 def night(settings: Settings) -> tuple[bool, str]:
     (check,) = doctor(settings, now=NOW, night=True)
     return check.passed, check.found

@@ -3,7 +3,7 @@
 import pytest
 
 from studyml.errors import DeliveryError, SettingsError
-from studyml.settings import Settings
+from studyml.settings import Settings, load_settings
 from studyml.steps.try_alerts import send_test
 from tests.alerting.receivers import webhook
 from tests.conftest import NOW
@@ -27,6 +27,15 @@ def test_those_that_do_not_accept_it_are_named_by_kind_and_fingerprint_only(sett
             send_test(with_alerts(settings, addresses), now=NOW)
         assert "S3cretPath" not in str(caught.value)
         assert len(good.received) == 1
+
+
+def test_the_setting_of_the_one_that_does_not_accept_it_is_named(settings: Settings) -> None:
+    with webhook() as good, webhook() as bad:
+        bad.status = 500
+        addresses = {"alert_urls": good.url(), "ticket_urls": good.url("tickets"), "escalation_urls": bad.url()}
+
+        with pytest.raises(DeliveryError, match=r"correct STUDYML_ESCALATION_URLS\.$"):
+            send_test(load_settings(**{**settings.model_dump(), **addresses}), now=NOW)
 
 
 def test_without_an_address_the_setting_is_named(settings: Settings) -> None:
