@@ -5,9 +5,13 @@ import logging
 import re
 import threading
 from collections.abc import Callable
+from typing import Any
 
-#: The whole of a call, whatever the receiver does; connecting and reading have Apprise's own, shorter limits.
-GIVE_UP_SECONDS = 30.0
+#: How long a receiver may take to answer, and to be connected with, unless its address says (rto=, cto=). One that
+#: takes a message and answers too late gets it again: Apprise's own four seconds are too few.
+READ_SECONDS, CONNECT_SECONDS = 20.0, 10.0
+#: The whole of a call, whatever the receiver does: some kinds of address ask more than once.
+GIVE_UP_SECONDS = 45.0
 #: Longer subjects are cut by services, each in its own way.
 SUBJECT_LENGTH = 119
 
@@ -42,6 +46,14 @@ def one_line(subject: str) -> str:
     return words if len(words) <= SUBJECT_LENGTH else words[: SUBJECT_LENGTH - 1] + "…"
 
 
+def is_known(address: str) -> bool:
+    """Whether Apprise can make something of an address; nothing is sent."""
+    import apprise
+
+    _hush()
+    return apprise.Apprise.instantiate(address, suppress_exceptions=True) is not None
+
+
 def send(address: str, subject: str, body: str, *, recovery: bool = False) -> bool:
     """Hand one message to Apprise; False where it was not accepted within GIVE_UP_SECONDS.
 
@@ -49,14 +61,16 @@ def send(address: str, subject: str, body: str, *, recovery: bool = False) -> bo
     """
     import apprise
 
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    _hush()
     # Apprise's own limit of a whole call leaves a thread behind that keeps the process from ending: ours does not.
     asset = apprise.AppriseAsset(app_id="studyml", app_desc="studyml", service_timeout=0)
     messenger = apprise.Apprise(asset=asset)
-    if not messenger.add(address):
+    service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
+    if not isinstance(service, apprise.NotifyBase):
         _logger.error("alert address %s (%s) is not one that Apprise knows", fingerprint(address), scheme(address))
         return False
+    _be_patient(service, address)
+    messenger.add(service)
     # Services that page open an alert for a failure only: Apprise's default type is a note to them.
     kind = apprise.NotifyType.SUCCESS if recovery else apprise.NotifyType.FAILURE
     text = {"title": one_line(subject), "body": body, "body_format": apprise.NotifyFormat.TEXT, "notify_type": kind}
@@ -64,6 +78,19 @@ def send(address: str, subject: str, body: str, *, recovery: bool = False) -> bo
     if not accepted:
         _logger.error("alert address %s (%s) did not accept the message", fingerprint(address), scheme(address))
     return accepted
+
+
+def _be_patient(service: Any, address: str) -> None:
+    """Give a receiver time; kinds that Apprise gives more (mail connects in 15 s) keep it."""
+    if not re.search(r"[?&]rto=", address, re.IGNORECASE):
+        service.socket_read_timeout = max(service.socket_read_timeout, READ_SECONDS)
+    if not re.search(r"[?&]cto=", address, re.IGNORECASE):
+        service.socket_connect_timeout = max(service.socket_connect_timeout, CONNECT_SECONDS)
+
+
+def _hush() -> None:
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _within_limit(call: Callable[[], bool]) -> bool:

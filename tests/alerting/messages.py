@@ -16,7 +16,7 @@ from tests.alerting.receivers import Webhook
 from tests.conftest import NOW
 from tests.scoring.world import query
 
-# Apprise waits four seconds for an answer; a test waits less.
+# A receiver may take twenty seconds to answer; a test waits less.
 IMPATIENT = "?rto=0.3&cto=0.3"
 #: One round of delivery to the given addresses of pages.
 Round = Callable[..., Delivered]

@@ -22,11 +22,15 @@ with warnings.catch_warnings():
 
 
 class Webhook:
-    """A webhook that answers with ``status`` and ``answer``, at once unless ``hanging``; it keeps what it accepted."""
+    """A webhook that answers with ``status`` and ``answer``, after ``delay`` seconds unless ``hanging``.
+
+    It keeps what it accepted.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.status = 200
         self.answer = b""
+        self.delay = 0.0
         self.received: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.hanging = threading.Event()
@@ -74,10 +78,12 @@ class Webhook:
             return
         if self.status < 300:
             self.received.append(document)
+        self.released.wait(self.delay)
         handler.send_response(self.status)
         handler.send_header("Content-Length", str(len(self.answer)))
         handler.end_headers()
-        handler.wfile.write(self.answer)
+        with suppress(OSError):  # nobody waits for the answer any more
+            handler.wfile.write(self.answer)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def test_one_that_loses_its_database_while_it_sends_leaves_the_message_pending(
 
     def deliver_once() -> None:
         try:
-            round_(hook.url())
+            round_(hook.url(options="?rto=3"))
         except psycopg2.Error as error:
             failures.append(type(error))
 

@@ -100,6 +100,27 @@ def test_send_says_whether_the_message_was_accepted(hook: Webhook) -> None:
     assert send(hook.url(), "subject", "body") is False
 
 
+def test_a_receiver_that_takes_its_time_gets_a_message_once(settings: Settings, hook: Webhook, round_: Round) -> None:
+    """Apprise by itself waits four seconds, and the message would be sent again and again."""
+    write(settings, "one")
+    hook.delay = 4.5
+
+    assert round_(hook.url()) == Delivered(sent=1, pending=0, dead=0)
+    assert round_(hook.url(), days=1) == Delivered(sent=0, pending=0, dead=0)
+    assert titles(hook) == ["one"]
+
+
+@pytest.mark.parametrize("options", ["?rto=0.2", "?cto=3&RTO=0.2", ""])
+def test_an_address_may_say_itself_how_long_to_wait(
+    hook: Webhook, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    hook.delay = 1.0
+    if options:
+        assert send(hook.url(options=options), "subject", "body") is False
+    else:
+        assert send(hook.url(), "subject", "body") is True
+
+
 def test_a_receiver_whose_answer_never_ends_is_given_up_too_and_lets_the_process_end(
     settings: Settings, hook: Webhook
 ) -> None:
