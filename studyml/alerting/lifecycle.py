@@ -50,6 +50,7 @@ class Problem:
     """What is wrong: its kind, how urgent it is (page or ticket), and the message about it, given the incident's id.
 
     ``repeats``: found anew in a night whose incident was closed, it is news, as a task that fails again is.
+    ``another``: while an incident of several things is open, this one of them was not told yet.
     """
 
     kind: str
@@ -59,13 +60,14 @@ class Problem:
     figures: dict[str, Any] = field(default_factory=dict)
     note: str | None = None
     repeats: bool = False
+    another: bool = False
 
 
 def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool_off: timedelta) -> str:
     """Bring the incident of the problem's kind up to date; return the event: opened, reopened, worsened, told, updated.
 
-    ``told``: the message is sent now, since a silence had held it back. An incident that holds this night's finding
-    already and was closed stays closed (``known``). The caller commits.
+    ``told``: the message is sent now, since a silence had held it back or it is about ``another`` thing. An incident
+    that holds this night's finding already and was closed stays closed (``known``). The caller commits.
     """
     present = open_of_kind(connection, problem.kind)
     if present is not None:
@@ -110,10 +112,8 @@ def _update(connection: Connection, present: Incident, problem: Problem, at: Mom
         _tell(connection, present.id, problem, at, event="updated", prefix="worse: ")
         return "worsened"
     severities = (PAGE,) if severity == PAGE else (PAGE, TICKET)
-    if (
-        not was_told(connection, present.id, severities)
-        and silenced_until(connection, present.kind, now=at.now) is None
-    ):
+    silenced = silenced_until(connection, present.kind, now=at.now) is not None
+    if problem.another or not (silenced or was_told(connection, present.id, severities)):
         _tell(connection, present.id, problem, at, event="updated")
         return "told"
     if problem.note:

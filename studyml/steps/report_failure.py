@@ -3,8 +3,8 @@
 import logging
 from datetime import datetime, timedelta
 
-from studyml.alerting.incidents import CONTRACT_BROKEN, PAGE, TASK_FAILED, open_of_kind
-from studyml.alerting.lifecycle import Moment, Problem, report_problem, send
+from studyml.alerting.incidents import CONTRACT_BROKEN, PAGE, TASK_FAILED, Incident, list_events, open_of_kind
+from studyml.alerting.lifecycle import Moment, Problem, report_problem
 from studyml.alerting.message import Links, Message
 from studyml.alerting.messages import failure_message
 from studyml.alerting.messenger import send as send_directly
@@ -40,6 +40,8 @@ def report_failure(
 ) -> None:
     """Open the incident of failed tasks, or add to it, and send one message for each task while it is open.
 
+    Tasks of one run that fail with the same error have one cause, and one message.
+
     With ``source_broken`` the study app's tables are why: that is a broken data contract.
 
     Where our database is the failure, the message goes out directly: there is no outbox to keep it. Only the DAG that
@@ -74,12 +76,36 @@ def _record(
 ) -> None:
     present = open_of_kind(connection, kind)
     told = present is not None and task in present.figures
-    note = f"{task}: {error}"
-    problem = Problem(kind, PAGE, lambda _: message, figures={task: error}, note=note if told else None, repeats=True)
-    event = report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
-    if event == "updated" and present is not None and not told:
-        send(connection, present.id, kind, PAGE, message, at, event="updated", note=note)
+    known = told or (present is not None and _is_cause_known(connection, present, task, error, at))
+    problem = Problem(
+        kind,
+        PAGE,
+        lambda _: message,
+        # Only what was told: the task's own message comes once it fails with another error.
+        figures={} if known and not told else {task: error},
+        note=f"{task}: {error}",
+        repeats=True,
+        another=not known,
+    )
+    report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
     connection.commit()
+
+
+def _is_cause_known(connection: Connection, incident: Incident, task: str, error: str, at: Moment) -> bool:
+    """Whether a message told of this error already, and it met this task before or another one of the same DAG's run.
+
+    The run is known by its DAG and night. Only what happened since the incident was opened or reopened counts.
+    """
+    events = list_events(connection, incident.id)
+    begun = max(event.id for event in events if event.event in ("opened", "reopened"))
+    # A silence puts words before a note.
+    same = [event for event in events if event.id >= begun and (event.note or "").endswith(f": {error}")]
+    if not any(event.message_body for event in same):
+        return False
+    dag = task.split(".")[0]
+    return any(
+        f"{task}: " in str(event.note) or (event.as_of == at.as_of and f"{dag}." in str(event.note)) for event in same
+    )
 
 
 def _short(error: str) -> str:

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,13 +69,56 @@ def test_the_same_task_again_is_logged_and_not_sent(alerting: Settings, hook: We
 
 def test_another_task_is_told_though_the_incident_is_open(alerting: Settings, hook: Webhook) -> None:
     fail(alerting, "retrain.train")
-    fail(alerting, "score.publish")
+    fail(alerting, "score.publish", error="the disk is full.")
 
     assert titles(hook) == [
         "studyml: studyml_nightly.retrain.train failed",
         "studyml: studyml_nightly.score.publish failed",
     ]
     assert scalar(alerting, "SELECT count(*) FROM studyml.incidents") == 1
+
+
+@pytest.mark.parametrize("source_broken", [False, True])
+def test_another_task_of_the_run_with_the_same_error_is_noted_and_not_sent(
+    alerting: Settings, hook: Webhook, source_broken: bool
+) -> None:
+    missing = "study_sessions lacks column breaks."
+    for night in range(2):
+        for task in ("judge", "score"):
+            fail(alerting, task, night, error=missing, source_broken=source_broken)
+
+    assert len(hook.received) == 1
+    assert query(alerting, "SELECT event, note FROM studyml.incident_events ORDER BY id") == [
+        (event, f"studyml_nightly.{task}: {missing}")
+        for event, task in [("opened", "judge"), ("updated", "score"), ("updated", "judge"), ("updated", "score")]
+    ]
+    fail(alerting, "score", 1, error="the disk is full.", source_broken=source_broken)
+    assert len(hook.received) == 2
+
+
+def test_the_same_error_in_another_dag_or_another_night_is_told(alerting: Settings, hook: Webhook) -> None:
+    fail(alerting, "judge")
+    fail(alerting, "score", night=1)
+    fail(alerting, "retrain", dag_id="studyml_maintenance")
+
+    assert len(hook.received) == 3
+
+
+def test_an_error_that_no_message_told_of_is_told_by_the_next_task(alerting: Settings, hook: Webhook) -> None:
+    """The first task's own message was about another error, and it has only one."""
+    fail(alerting, "judge", error="the disk is full.")
+    fail(alerting, "judge")
+    fail(alerting, "score")
+
+    assert [title.split(".")[1] for title in titles(hook)] == ["judge failed", "score failed"]
+
+
+def test_the_query_of_the_runbook_says_which_task_failed_and_why_from_the_first_on(alerting: Settings) -> None:
+    section = Path("docs/runbook.md").read_text().split("\n## Task failed\n")[1]
+    fail(alerting, "judge")
+
+    ((*_, note),) = query(alerting, section.split("```sql\n")[1].split("```")[0])
+    assert note == "studyml_nightly.judge: the folder of version v_1 is missing."
 
 
 def test_many_mapped_tasks_that_fail_at_once_are_one_message(alerting: Settings, hook: Webhook) -> None:
