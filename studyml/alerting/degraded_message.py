@@ -7,6 +7,9 @@ from typing import Any
 
 from studyml.alerting.message import Links, Message, compose, moment
 
+#: When a person is asked, once for an incident: of a retraining that is ahead, and of one that was decided.
+NO_HELP_YET, A_PERSON = "when the retraining did not help", "when a person has to decide"
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -15,6 +18,9 @@ class Findings:
     ``verdict`` is a row of ``studyml monitor --json``: errors in hours, shares from 0 to 1; ``last_healthy`` is (as_of,
     MAE in hours) of the newest healthy night; ``slices`` and ``moved`` are sentences, the worst first; ``retraining``
     says what was done about it.
+
+    ``back_since`` is the night in which a problem that was over came back; ``judged_before`` whether any earlier night
+    was judged; ``retraining_ahead`` whether a retraining has yet to be decided; ``asks`` when a person is asked, if so.
     """
 
     verdict: Mapping[str, Any]
@@ -28,6 +34,10 @@ class Findings:
     report: str | None = None
     run_id: str | None = None
     retraining: str = "a retraining is due for it, once; its version serves only if it passes the gates"
+    back_since: datetime | None = None
+    judged_before: bool = True
+    retraining_ahead: bool = True
+    asks: str = NO_HELP_YET
 
 
 def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: bool) -> Message:
@@ -44,19 +54,18 @@ def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: 
         facts=[
             f"How sure: {_how_sure(verdict)}",
             *_direction(verdict),
-            f"Since: the night of {moment(found.since)}; {_before(found.last_healthy)}.",
+            f"Since: {_since(found)}.",
             f"Version: {found.version}{_tested(verdict)}.",
             *_causes(found),
         ],
         done=[
             "Nothing is down: predictions are served as before, only less exact.",
             f"Done: {found.retraining}.",
-            _what_comes(pages),
+            _what_comes(found, pages),
         ],
         steps=[
             f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
-            "When the night has finished, see what the retraining decided: studyml report",
-            "If it was rejected, or the error jumped: look for changed source data, see the runbook.",
+            *_look(found),
         ],
         links=links.lines("degraded", "studyml_nightly", found.run_id, found.report),
     )
@@ -98,10 +107,27 @@ def _direction(verdict: Mapping[str, Any]) -> list[str]:
     return [f"Direction: sessions took {abs(bias):.2f} h {'longer' if bias > 0 else 'less'} than predicted on average."]
 
 
-def _before(last_healthy: tuple[datetime, float] | None) -> str:
-    if last_healthy is None:
-        return "no night before it was judged healthy"
-    return f"last healthy in the night of {moment(last_healthy[0])}, with {last_healthy[1]:.2f} h"
+def _look(found: Findings) -> list[str]:
+    if not found.retraining_ahead:
+        return ["Look for changed source data: see the runbook."]
+    return [
+        "When the night has finished, see what the retraining decided: studyml report",
+        "If it was rejected, or the error jumped: look for changed source data, see the runbook.",
+    ]
+
+
+def _since(found: Findings) -> str:
+    since = f"the night of {moment(found.since)}"
+    if found.back_since is not None:
+        since = f"{since} at first; it was over, and is back since the night of {moment(found.back_since)}"
+    if found.last_healthy is None:
+        none = "no earlier night was judged healthy"
+        return f"{since}; {none if found.judged_before else 'no earlier night had enough outcomes to be judged'}"
+    night, error = found.last_healthy
+    # One healthy night alone does not end an incident.
+    if found.back_since is None and night > found.since:
+        return f"{since}; in between, the night of {moment(night)} was healthy, with {error:.2f} h"
+    return f"{since}; last healthy in the night of {moment(night)}, with {error:.2f} h"
 
 
 def _tested(verdict: Mapping[str, Any]) -> str:
@@ -117,13 +143,10 @@ def _causes(found: Findings) -> list[str]:
     return [*worst, f"Moved since training: {moved}."]
 
 
-def _what_comes(pages: bool) -> str:
-    more = (
-        "when nobody acknowledges it, when the retraining did not help, and when it is over"
-        if pages
-        else "when it is confirmed, when the retraining did not help, and when it is over"
-    )
-    return f"Another message comes only {more}."
+def _what_comes(found: Findings, pages: bool) -> str:
+    first = "when nobody acknowledges it" if pages else "when it is confirmed"
+    more = f", {found.asks}," if found.asks else ""
+    return f"Another message comes only {first}{more} and when it is over."
 
 
 _CHAMPION_STAYS = (
@@ -167,15 +190,26 @@ _SAID = {
 
 
 def no_better_message(
-    *, incident_id: int, came_to: str, reasons: Sequence[str], version: str | None, links: Links
+    *,
+    incident_id: int,
+    came_to: str,
+    reasons: Sequence[str],
+    version: str | None,
+    links: Links,
+    verdict: Mapping[str, Any] | None = None,
 ) -> Message:
     """A retraining for the degradation did not end it: a person has to decide.
 
     ``came_to``: rejected, served (and degraded since), tried, declined, failed, or abandoned, which is a failure too.
+    ``verdict`` is the one on the version that served since.
     """
     title, what, follows = _NO_HELP.get(came_to, _NO_HELP["failed"])
-    if came_to == "served":
-        facts = [f"{version} passed the gates, and is off by more than its limit since."]
+    if verdict is not None:
+        facts = [
+            f"{version} passed the gates, and is off by {verdict['rolling_mae']:.2f} h on average since (MAE); the"
+            f" guide's limit is {verdict['threshold']:.2f} h.",
+            f"How sure: {_how_sure(verdict)}",
+        ]
     else:
         facts = [f"The candidate{f' {version}' if version else ''} {_SAID.get(came_to, 'failed')}.", *reasons]
     return compose(

@@ -9,7 +9,7 @@ from psycopg2.extras import Json
 
 from studyml.monitoring.degradation import Evidence
 from studyml.monitoring.rolling import SERVED, Rolling
-from studyml.monitoring.verdict import HEALTHY, Rule, Verdict
+from studyml.monitoring.verdict import ERROR, HEALTHY, INSUFFICIENT_DATA, Rule, Verdict
 
 _JSON = ("drift", "coverage_by_date", "worst_slices")
 
@@ -103,6 +103,17 @@ def last_healthy(connection: Connection, before: datetime) -> tuple[datetime, fl
             (SERVED, before),
         )
         return cursor.fetchone()
+
+
+def was_judged(connection: Connection, before: datetime) -> bool:
+    """Whether any night before ``before`` had the outcomes to judge the served predictions by."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM studyml.monitoring_runs WHERE scope = %s AND as_of < %s"
+            " AND verdict NOT IN (%s, %s))",
+            (SERVED, before, INSUFFICIENT_DATA, ERROR),
+        )
+        return bool((cursor.fetchone() or (False,))[0])
 
 
 def healthy_nights(connection: Connection, as_of: datetime, scope: str, *, nights: int) -> bool:

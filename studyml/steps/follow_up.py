@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from studyml.alerting.degraded_message import Findings, degraded_message, recovered_message
-from studyml.alerting.incidents import DEGRADED, PAGE, TICKET, Incident, newest_of_kind, open_of_kind
+from studyml.alerting.degraded_message import A_PERSON, NO_HELP_YET, Findings, degraded_message, recovered_message
+from studyml.alerting.incidents import DEGRADED, PAGE, TICKET, Incident, list_events, newest_of_kind, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem, report_recovery
 from studyml.alerting.message import Links, Message, moment
 from studyml.database.connection import Connection
 from studyml.monitoring import verdict as verdicts
-from studyml.monitoring.verdicts import Judged, healthy_nights, last_healthy
+from studyml.monitoring.verdicts import Judged, healthy_nights, last_healthy, was_judged
 from studyml.registry import aftermath as aftermaths
 from studyml.registry.retraining import FAILED, breaker_open, decided_for, newest_in_a_row
 from studyml.registry.versions import Version
@@ -122,6 +122,8 @@ def _problem(
         window_days=settings.monitoring_window_days,
         baseline_ratio=settings.degraded_ratio,
         last_healthy=last_healthy(connection, as_of),
+        judged_before=was_judged(connection, as_of),
+        back_since=None if known is None else _back_since(connection, known, as_of),
         slices=[each["sentence"] for each in served.worst_slices or []],
         moved=_moved(served.drift),
         report=None if blamed is None else f"studyml versions report {blamed}",
@@ -137,21 +139,37 @@ def _problem(
     )
 
 
-def _retraining(settings: Settings, connection: Connection, known: Incident | None) -> dict[str, str]:
-    """What was done about it, in words; nothing where a retraining is due, which is what a message says by itself."""
+def _back_since(connection: Connection, known: Incident, as_of: datetime) -> datetime | None:
+    """The night in which the problem came back, None where it was never over: a closed incident is reopened now."""
+    if known.status != "open":
+        return as_of
+    return max((event.as_of for event in list_events(connection, known.id) if event.event == "reopened"), default=None)
+
+
+def _retraining(settings: Settings, connection: Connection, known: Incident | None) -> dict[str, Any]:
+    """What was done about it, in words, and whether more is ahead; a message says by itself that one is due."""
     run = None if known is None else decided_for(connection, known.id)
+    was_asked = known is not None and known.figures.get("asked") is not None
     if run is None or run.decision in FAILED:
-        stopped = breaker_open(newest_in_a_row(connection), settings.retraining_failures)
+        if not breaker_open(newest_in_a_row(connection), settings.retraining_failures):
+            return {"asks": ""} if was_asked else {}
         words = "no retraining is started, since the last ones failed: it takes enough new labels, or a person"
-        return {"retraining": words} if stopped else {}
+        asks = "" if run is None or was_asked else A_PERSON
+        return {"retraining": words, "retraining_ahead": False, "asks": asks}
+    came_to = aftermaths.aftermath(connection, run).word
+    ahead = came_to in (aftermaths.ON_TRIAL, aftermaths.WAITING)
     words = {
         aftermaths.REJECTED: "its version was no better, and the next one is due with enough new labels",
         aftermaths.ON_TRIAL: f"{run.version} is tried beside the champion",
         aftermaths.WAITING: f"{run.version} waits for a person's approval",
         aftermaths.TRIED: f"the trial of {run.version} ended, and the next one is due with enough new labels",
         aftermaths.DECLINED: f"{run.version} was not approved, and the next one is due with enough new labels",
-    }.get(aftermaths.aftermath(connection, run).word, f"it brought {run.version}, which was promoted")
-    return {"retraining": f"a retraining in the night of {moment(run.as_of)}; {words}"}
+    }.get(came_to, f"it brought {run.version}, which was promoted")
+    return {
+        "retraining": f"a retraining in the night of {moment(run.as_of)}; {words}",
+        "retraining_ahead": ahead,
+        "asks": "" if was_asked else NO_HELP_YET if ahead else A_PERSON,
+    }
 
 
 def _moved(drift: dict[str, Any] | None) -> list[str] | None:

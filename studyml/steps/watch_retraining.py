@@ -1,6 +1,7 @@
 """What came of retrainings: whether they keep failing, and whether the one for a degradation helped."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from studyml.alerting.degraded_message import no_better_message
 from studyml.alerting.incidents import DEGRADED, RETRAINING_FAILING, TICKET, add_figures, open_of_kind
@@ -58,33 +59,35 @@ def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> N
         return
     found = aftermath(connection, run)
     # What brought no version was about a candidate; what brought one, about the newest that served since.
-    version = _degraded_since(connection, run, at.as_of) if found.word == SERVED else run.version
-    if not _is_no_help(settings, connection, found.word, version):
+    verdict = _degraded_since(connection, run, at.as_of) if found.word == SERVED else None
+    version = run.version if verdict is None else str(verdict["scope"])
+    if not _is_no_help(settings, connection, found.word, verdict):
         return
     message = no_better_message(
         incident_id=incident.id,
         came_to=found.word,
         reasons=found.reasons[:_MOST_REASONS],
         version=version,
+        verdict=verdict,
         links=Links(settings.runbook_url, settings.airflow_url),
     )
     send(connection, incident.id, DEGRADED, incident.severity, message, at, event="updated", note=message.title)
     add_figures(connection, incident.id, {"asked": run.id})
 
 
-def _is_no_help(settings: Settings, connection: Connection, word: str, version: str | None) -> bool:
+def _is_no_help(settings: Settings, connection: Connection, word: str, verdict: dict[str, Any] | None) -> bool:
     if word in FAILED:
         # Until the breaker opens, the next night tries again.
         return breaker_open(newest_in_a_row(connection), settings.retraining_failures)
     if word == SERVED:
-        return version is not None
+        return verdict is not None
     return word not in (ON_TRIAL, WAITING)
 
 
-def _degraded_since(connection: Connection, run: RetrainingRun, as_of: datetime) -> str | None:
-    """The champion, where it is the version that the run brought, or a newer one, and is degraded itself."""
+def _degraded_since(connection: Connection, run: RetrainingRun, as_of: datetime) -> dict[str, Any] | None:
+    """The verdict on the champion, where it is the version of the run, or a newer one, and is degraded itself."""
     present = champion(connection)
     if present is None or run.version is None or present.version < run.version:
         return None
     found = stored_verdict(connection, as_of, present.version)
-    return present.version if found is not None and found["verdict"] in DEGRADED_VERDICTS else None
+    return found if found is not None and found["verdict"] in DEGRADED_VERDICTS else None

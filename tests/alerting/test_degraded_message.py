@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from studyml.alerting.degraded_message import Findings, degraded_message, no_better_message, recovered_message
+from studyml.alerting.degraded_message import A_PERSON, Findings, degraded_message, no_better_message, recovered_message
 from studyml.alerting.message import Links
 
 NIGHT = datetime(2026, 3, 1, 1, tzinfo=UTC)
@@ -105,8 +105,45 @@ def test_what_is_not_known_is_left_out() -> None:
 
     assert "- How sure: by the guide's rule alone, 41 outcomes. RMSE 1.90 h.\n" in text
     assert "- Version: v_20260201_010203.\n\n" in text
-    assert "no night before it was judged healthy" in text
+    assert "; no earlier night was judged healthy.\n" in text
     assert text.endswith("Runbook: docs/runbook.md#degraded")
+
+
+def test_that_no_earlier_night_could_be_judged_is_not_said_to_be_unhealthy() -> None:
+    text = body(replace(FOUND, last_healthy=None, judged_before=False))
+
+    assert "; no earlier night had enough outcomes to be judged.\n" in text
+
+
+def test_one_that_is_back_says_when_it_began_and_since_when_it_is_back() -> None:
+    healthy = (NIGHT + timedelta(days=14), 1.01)
+    back = replace(FOUND, last_healthy=healthy, back_since=NIGHT + timedelta(days=15))
+
+    assert (
+        "- Since: the night of 2026-03-01 01:00 UTC at first; it was over, and is back since the night of 2026-03-16"
+        " 01:00 UTC; last healthy in the night of 2026-03-15 01:00 UTC, with 1.01 h.\n"
+    ) in body(back)
+
+
+def test_a_healthy_night_in_between_is_no_contradiction() -> None:
+    text = body(replace(FOUND, last_healthy=(NIGHT + timedelta(days=2), 1.01)))
+
+    assert "; in between, the night of 2026-03-03 01:00 UTC was healthy, with 1.01 h.\n" in text
+
+
+@pytest.mark.parametrize(
+    ("asks", "said"),
+    [
+        ("", "Another message comes only when nobody acknowledges it and when it is over.\n"),
+        (A_PERSON, "only when nobody acknowledges it, when a person has to decide, and when it is over.\n"),
+    ],
+)
+def test_after_the_retraining_was_decided_none_is_waited_for(asks: str, said: str) -> None:
+    text = body(replace(FOUND, retraining_ahead=False, asks=asks))
+
+    assert said in text
+    assert "see what the retraining decided" not in text
+    assert "2. Look for changed source data: see the runbook.\n" in text
 
 
 def test_that_no_feature_moved_is_said() -> None:
@@ -125,10 +162,16 @@ def test_a_retraining_that_did_not_help_asks_for_a_person_and_says_why() -> None
 
 
 def test_a_new_version_that_is_degraded_itself_asks_for_a_person_too() -> None:
-    message = no_better_message(incident_id=7, came_to="served", reasons=["passed"], version="v_2", links=LINKS)
+    message = no_better_message(
+        incident_id=7, came_to="served", reasons=["passed"], version="v_2", links=LINKS, verdict=VERDICT
+    )
 
     assert message.subject == "studyml: the new version is degraded too, a person is needed"
-    assert "- v_2 passed the gates, and is off by more than its limit since.\n" in message.body
+    assert (
+        "- v_2 passed the gates, and is off by 1.42 h on average since (MAE); the guide's limit is 1.19 h.\n"
+        "- How sure: beyond chance: errors of this version are 1.58 x what they were when it was tested"
+    ) in message.body
+    assert "41 outcomes" in message.body
     assert "v_2 was" not in message.body
 
 

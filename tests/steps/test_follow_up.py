@@ -308,8 +308,29 @@ def test_an_incident_that_is_back_says_since_when_and_what_its_retraining_came_t
     judge(world, 1)
 
     again = messages(world)[-1]
-    assert "Since: the night of 2026-03-01 00:00 UTC" in again
+    assert "Since: the night of 2026-03-01 00:00 UTC at first; it was over, and is back since the night of" in again
+    assert "since the night of 2026-03-02 00:00 UTC; no earlier night was judged healthy." in again
+    assert "when a person has to decide" in again
+    assert "retraining decided" not in again
     assert "Done: a retraining in the night of 2026-03-01 00:00 UTC; its version was no better" in again
+
+
+def test_an_incident_that_is_back_after_a_person_was_asked_promises_no_other_question(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+    run = check_retraining(world, as_of=END, now=NOW)
+    query(world, "UPDATE studyml.retraining_runs SET decision = 'rejected', decided_at = now() WHERE id = %s", run)
+    query(
+        world,
+        "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of,"
+        " figures = figures || jsonb_build_object('asked', %s)",
+        run,
+    )
+    judge(world, 1)
+
+    opened, again = messages(world)
+    assert "Since: the night of 2026-03-01 00:00 UTC; no earlier night had enough outcomes to be judged." in opened
+    assert "Another message comes only when it is confirmed and when it is over." in again
 
 
 @pytest.mark.parametrize(

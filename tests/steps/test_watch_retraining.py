@@ -48,8 +48,8 @@ def add_version(settings: Settings, status: str) -> None:
 def judged_as(settings: Settings, version: str, verdict: str, night: int = 0) -> None:
     query(
         settings,
-        "INSERT INTO studyml.monitoring_runs (as_of, scope, verdict, n, baseline_mae, threshold, window_days,"
-        " reason, recorded_at) VALUES (%s, %s, %s, 20, 1, 1.2, 30, '', %s)",
+        "INSERT INTO studyml.monitoring_runs (as_of, scope, verdict, n, rolling_mae, rolling_rmse, baseline_mae,"
+        " threshold, window_days, reason, recorded_at) VALUES (%s, %s, %s, 20, 2, 2.5, 1, 1.2, 30, '', %s)",
         *(END + night * DAY, version, verdict, NOW),
     )
 
@@ -143,7 +143,7 @@ class TestARetrainingForADegradation:
             watch(settings, night)
             assert len(bodies(settings)) == (0, 0, 1, 1)[night]
 
-        assert f"{VERSION} passed the gates, and is off by more than its limit since" in bodies(settings)[0]
+        assert f"{VERSION} passed the gates, and is off by 2.00 h on average since (MAE)" in bodies(settings)[0]
 
     def test_failures_after_a_rejection_ask_for_nobody_again(self, settings: Settings, incident: int) -> None:
         run(settings, "rejected", incident=incident)
@@ -201,7 +201,7 @@ class TestARetrainingForADegradation:
 
         judged_as(settings, NEWER, "confirmed")
         watch(settings)
-        assert f"{NEWER} passed the gates, and is off by more than its limit since" in bodies(settings)[0]
+        assert f"{NEWER} passed the gates, and is off by 2.00 h on average since (MAE)" in bodies(settings)[0]
 
     def test_a_version_that_a_person_took_back_asks_for_nobody(self, settings: Settings, incident: int) -> None:
         add_champion(settings, END, version=VERSION)
