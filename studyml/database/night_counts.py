@@ -1,5 +1,7 @@
 """What one night found: outcomes, refused rows, and predictions, for judging whether the data are as they should be."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,6 +45,42 @@ SELECT
     (SELECT count(*) FROM studyml.refused_sessions WHERE as_of = %(as_of)s),
     (SELECT count(*) FROM studyml.predictions WHERE as_of = %(as_of)s AND served AND EXISTS (
         SELECT FROM unnest(input_warnings) AS warning WHERE warning NOT LIKE %(unseen)s))
+"""
+
+
+def reasons_found(connection: Connection, as_of: datetime, *, days: int = 1) -> list[str]:
+    """Where and why rows that ``night_counts`` counts could not be used, the most frequent first, without their values.
+
+    Such as "study_sessions.actual_duration: actual_duration is more than 24 (10 rows)".
+    """
+    counts: Counter[str] = Counter()
+    with connection.cursor() as cursor:
+        cursor.execute(_REASONS, {"as_of": as_of, "after": as_of - timedelta(days=days), "unseen": _UNSEEN})
+        for place, reason, count in cursor.fetchall():
+            counts[f"{place}: {without_value(reason)}"] += count
+    return [f"{words} ({count} rows)" for words, count in counts.most_common()]
+
+
+def without_value(reason: str) -> str:
+    """The reason for which a row was refused, without the value that it names (contract.reason_words).
+
+    >>> without_value("actual_duration is 24.5 hours, more than 24")
+    'actual_duration is more than 24'
+    >>> without_value("student_id 17 has no row in students that could be used")
+    'student_id has no row in students that could be used'
+    """
+    return _VALUE.sub(r"\1\2 ", reason)
+
+
+_VALUE = re.compile(r"^(\w+)( is)? .*?(?:, (?=not above|more than)| (?=has no row))")
+
+_REASONS = """
+SELECT source || '.' || column_name, reason, count(*) FROM studyml.quarantined_rows
+    WHERE first_as_of > %(after)s AND first_as_of <= %(as_of)s GROUP BY 1, 2
+UNION ALL SELECT 'planned sessions', reason, count(*) FROM studyml.refused_sessions WHERE as_of = %(as_of)s GROUP BY 2
+UNION ALL SELECT 'planned sessions', warning, count(*)
+    FROM studyml.predictions, unnest(input_warnings) AS warning
+    WHERE as_of = %(as_of)s AND served AND warning NOT LIKE %(unseen)s GROUP BY 2
 """
 
 

@@ -7,7 +7,7 @@ from studyml.alerting.lifecycle import Moment, Problem, report_problem
 from studyml.alerting.message import Links
 from studyml.alerting.messages import contract_message, no_labels_message
 from studyml.database.connection import Connection
-from studyml.database.night_counts import NightCounts, newest_label, night_counts
+from studyml.database.night_counts import NightCounts, newest_label, night_counts, reasons_found
 from studyml.database.nights import finished_before
 from studyml.database.source import count_dated
 from studyml.monitoring.verdict import ERROR
@@ -20,6 +20,8 @@ from studyml.steps.report_over import report_over
 BROKEN_SHARE, BROKEN_ROWS = 0.1, 5
 #: Where a night has fewer new rows than these make together, a week of nights is looked at.
 FEW_ROWS, FEW_ROWS_DAYS = BROKEN_ROWS / BROKEN_SHARE, 7
+#: How many columns and reasons a message names; the runbook's query has all.
+_MOST_REASONS = 3
 
 
 def watch_data(settings: Settings, connection: Connection, at: Moment) -> None:
@@ -32,7 +34,8 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
     links = Links(settings.runbook_url, settings.airflow_url)
     verdict = stored_verdict(connection, at.as_of) or {}
     unjudged = str(verdict["reason"]) if verdict.get("verdict") == ERROR else None
-    found = _broken(connection, at.as_of)
+    found, days = _broken(connection, at.as_of)
+    reasons = reasons_found(connection, at.as_of, days=days)[:_MOST_REASONS] if found else []
     if not found and unjudged is None:
         if not _was_broken_before(connection, at.as_of):
             good = "the night was judged, and the study app's data are as they should be"
@@ -41,8 +44,10 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
     problem = Problem(
         CONTRACT_BROKEN,
         TICKET,
-        lambda incident_id: contract_message(found, unjudged, as_of=at.as_of, incident_id=incident_id, links=links),
-        figures={"found": found, "unjudged": unjudged},
+        lambda incident_id: contract_message(
+            [*found, *reasons], unjudged, as_of=at.as_of, incident_id=incident_id, links=links
+        ),
+        figures={"found": found, "reasons": reasons, "unjudged": unjudged},
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
 
@@ -53,13 +58,14 @@ def _was_broken_before(connection: Connection, as_of: datetime) -> bool:
     return present is not None and before is not None and present.updated_as_of >= before
 
 
-def _broken(connection: Connection, as_of: datetime) -> list[str]:
+def _broken(connection: Connection, as_of: datetime) -> tuple[list[str], int]:
+    """What breaks the contract, and over how many days the new rows were counted."""
     counts = night_counts(connection, as_of)
     found, rows = broken(counts), counts.outcomes + counts.quarantined
     is_clean = rows > 0 and counts.quarantined == 0
     if found or is_clean or rows >= FEW_ROWS:
-        return found
-    return broken(night_counts(connection, as_of, days=FEW_ROWS_DAYS), days=FEW_ROWS_DAYS)
+        return found, 1
+    return broken(night_counts(connection, as_of, days=FEW_ROWS_DAYS), days=FEW_ROWS_DAYS), FEW_ROWS_DAYS
 
 
 def broken(counts: NightCounts, *, days: int = 1) -> list[str]:

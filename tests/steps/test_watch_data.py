@@ -96,6 +96,18 @@ class TestTheContract:
 
         assert "- 10 of 40 new outcomes and rows were quarantined as impossible\n" in message(world)
 
+    def test_its_message_names_the_columns_and_reasons_without_values(self, world: Settings) -> None:
+        quarantine(world, 10)
+        scored(world, 50, refused=6, warned=14)
+        watch(world)
+
+        assert (
+            "- planned sessions: avg_focus_duration is not above 0 (14 rows)\n"
+            "- study_sessions.actual_duration: actual_duration is more than 24 (10 rows)\n"
+            "- planned sessions: its student does not exist (6 rows)\n"
+        ) in message(world)
+        assert "25 hours" not in message(world)
+
     def test_is_broken_by_planned_sessions_that_nobody_can_predict(self, world: Settings) -> None:
         scored(world, 50, refused=5)
         watch(world)
