@@ -1,6 +1,7 @@
 """One message to one address, through Apprise. An address holds a secret: it never reaches a log."""
 
 import hashlib
+import html
 import logging
 import re
 import threading
@@ -73,11 +74,26 @@ def send(address: str, subject: str, body: str, *, recovery: bool = False) -> bo
     messenger.add(service)
     # Services that page open an alert for a failure only: Apprise's default type is a note to them.
     kind = apprise.NotifyType.SUCCESS if recovery else apprise.NotifyType.FAILURE
-    text = {"title": one_line(subject), "body": body, "body_format": apprise.NotifyFormat.TEXT, "notify_type": kind}
+    body, written_as = _written_for(service, body)
+    text = {"title": one_line(subject), "body": body, "body_format": written_as, "notify_type": kind}
     accepted = _within_limit(lambda: bool(messenger.notify(**text)))
     if not accepted:
         _logger.error("alert address %s (%s) did not accept the message", fingerprint(address), scheme(address))
     return accepted
+
+
+def _written_for(service: Any, body: str) -> tuple[str, str]:
+    """The body and its format for Apprise: plain text, for a mail in HTML as HTML.
+
+    Apprise itself would write each space of a text so that no line breaks at it.
+    """
+    import apprise
+    from apprise.plugins.email.base import NotifyEmail
+
+    text, markup = apprise.NotifyFormat.TEXT, apprise.NotifyFormat.HTML
+    if not isinstance(service, NotifyEmail) or service.resolve_format(text) != markup:
+        return body, text
+    return html.escape(body).replace("\n", "<br/>\n"), markup
 
 
 def _be_patient(service: Any, address: str) -> None:

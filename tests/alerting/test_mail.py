@@ -27,6 +27,22 @@ def test_a_mail_arrives_as_plain_text_line_by_line(settings: Settings, round_: R
     assert message.get_content().replace("\r\n", "\n").strip() == body
 
 
+def test_a_mail_in_html_has_lines_that_wrap_and_shows_the_text_as_it_is(settings: Settings, round_: Round) -> None:
+    write(settings, "one")
+    body = "Off by <1.42 h> & more.\n\nNext:\n1. studyml alerts ack 7"
+    query(settings, "UPDATE studyml.incident_events SET message_body = %s", body)
+    with mail_server() as mailbox:
+        assert round_(mailbox.address + "&format=html").sent == 1
+        (message,) = mailbox.messages
+
+    found = message.get_body(("html",))
+    assert found is not None
+    content = found.get_content()
+    assert "&nbsp;" not in content
+    assert "Off by &lt;1.42 h&gt; &amp; more.<br/>" in content
+    assert "<br/>\n1. studyml alerts ack 7" in content.replace("\r\n", "\n")
+
+
 def test_a_server_that_is_busy_gets_the_mail_later(settings: Settings, round_: Round) -> None:
     write(settings, "one")
     with mail_server() as mailbox:
