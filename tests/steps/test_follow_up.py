@@ -299,11 +299,18 @@ def test_a_champion_that_replaced_another_is_not_blamed_for_its_errors(world: Se
     assert incidents(world) == []
 
 
-def test_an_incident_that_is_back_says_since_when_and_what_its_retraining_came_to(world: Settings) -> None:
+def rejected_for(world: Settings) -> int:
+    """A degradation, and the retraining that it made due, which was rejected; return that run's id."""
     errors(world, 10, BAD)
     judge(world)
     run = check_retraining(world, as_of=END, now=NOW)
     query(world, "UPDATE studyml.retraining_runs SET decision = 'rejected', decided_at = now() WHERE id = %s", run)
+    assert run is not None
+    return run
+
+
+def test_an_incident_that_is_back_says_since_when_and_what_its_retraining_came_to(world: Settings) -> None:
+    rejected_for(world)
     query(world, "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of")
     judge(world, 1)
 
@@ -316,10 +323,7 @@ def test_an_incident_that_is_back_says_since_when_and_what_its_retraining_came_t
 
 
 def test_an_incident_that_is_back_after_a_person_was_asked_promises_no_other_question(world: Settings) -> None:
-    errors(world, 10, BAD)
-    judge(world)
-    run = check_retraining(world, as_of=END, now=NOW)
-    query(world, "UPDATE studyml.retraining_runs SET decision = 'rejected', decided_at = now() WHERE id = %s", run)
+    run = rejected_for(world)
     query(
         world,
         "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of,"
@@ -381,10 +385,7 @@ def test_while_the_breaker_is_open_no_retraining_is_promised(world: Settings) ->
 
 
 def test_what_gets_worse_after_its_retraining_says_so_and_since_when(world: Settings) -> None:
-    errors(world, 10, BAD)
-    judge(world)
-    run = check_retraining(world, as_of=END, now=NOW)
-    query(world, "UPDATE studyml.retraining_runs SET decision = 'rejected', decided_at = now() WHERE id = %s", run)
+    rejected_for(world)
     query(
         world,
         "UPDATE studyml.model_versions SET metrics = metrics || jsonb_build_object('relative_error', %s::jsonb)",
