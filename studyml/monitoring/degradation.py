@@ -8,8 +8,8 @@ the one that it had out of fold, and asks for a difference that chance does not 
     a = (z CV)^2 D/n,  b = (z CV)^2 E/rows
 
 - CV is the coefficient of variation of the relative error out of fold, ``rows`` how many there were. The expected mean
-  is an estimate as well: the limit is that of a ratio of two means (Fieller, Biometrika 1940), and there is none where
-  the expected mean itself might be 0 (b >= 1).
+  is an estimate as well: the limit is that of a ratio of two means (Fieller, Journal of the Royal
+  Statistical Society B, 1954), and there is none where the expected mean itself might be 0 (b >= 1).
 - D and E are design effects. Sessions of one student are alike, so n of them say less than n of strangers: each is the
   cluster-robust variance of the mean over that of independent rows (Liang and Zeger, Biometrika 1986), at least 1. In
   a window of days a student's week repeats itself (D), in the months of the training rows the student does (E). E is
