@@ -181,37 +181,36 @@ def _lstm(recipe: Recipe, layout: Layout, inputs: Any, rows: int) -> Any:
     from keras import layers, ops
 
     positions = np.array(layout.sequence)
-    members = inputs.shape[1]
-    sequence = ops.reshape(ops.take(inputs, positions.ravel(), axis=2), (-1, members, *positions.shape))
+    sequence = ops.transpose(ops.take(inputs, positions, axis=2), (1, 2, 0, 3))
     for step, units in enumerate(_LSTM_UNITS):
         outputs = _lstm_layer(sequence, units, _seed(recipe, 200 + 10 * step))
-        sequence = ops.stack(outputs, axis=2) if step == 0 else outputs[-1]
+        sequence = ops.stack(outputs, axis=1) if step == 0 else outputs[-1]
         sequence = layers.Dropout(_LSTM_DROPOUT, seed=_seed(recipe, 202 + 10 * step))(sequence)
     plain = [each for each in range(layout.inputs) if each not in set(positions.ravel().tolist())]
     static = _members_dense(recipe, 32, 0, rows, recipe.activation)(ops.take(inputs, np.array(plain), axis=2))
-    joined = layers.Concatenate()([sequence, static])
+    joined = layers.Concatenate()([ops.transpose(sequence, (1, 0, 2)), static])
     joined = _members_dense(recipe, 16, 1, rows, recipe.activation)(joined)
     return _members_dense(recipe, 1, 2, rows, "linear")(joined)
 
 
 def _lstm_layer(sequence: Any, units: int, seed: int) -> list[Any]:
-    """What each step of an LSTM says, [n, members, units], from a sequence [n, members, steps, channels].
+    """What each step of an LSTM says, [members, n, units], from a sequence [members, steps, n, channels].
 
     Hochreiter and Schmidhuber (1997) with a forget gate that begins open (Jozefowicz et al., 2015), as in Keras, whose
     own layer has no members. Recurrent weights begin with the variance of Keras's orthogonal ones.
     """
     from keras import initializers, ops
 
-    members, steps, channels = sequence.shape[1:]
-    enter = _members_einsum(
-        "bmsi,mio->bmso", (members, steps, 4 * units), "mo", _start("glorot_uniform", channels, 4 * units, seed)
-    )(sequence)
+    _, steps, _, channels = sequence.shape
+    start = _start("glorot_uniform", channels, 4 * units, seed)
+    enter = _members_einsum("msbi,mio->msbo", (steps, None, 4 * units), "mo", start)(sequence)
     again = initializers.RandomNormal(stddev=(4 * units) ** -0.5, seed=seed + 1)
-    recur = _members_einsum(MEMBERS_EQUATION, (members, 4 * units), None, again)
+    recur = _members_einsum("mbi,mio->mbo", (None, 4 * units), None, again)
     outputs: list[Any] = []
     memory: Any = None
-    for step in range(steps):
-        gates = enter[:, :, step] + recur(outputs[-1]) if outputs else enter[:, :, step]
+    # Not by slices: the gradient of each would be as large as the whole.
+    for entering in ops.unstack(enter, axis=1):
+        gates = entering + recur(outputs[-1]) if outputs else entering
         admit, keep, new, show = ops.split(gates, 4, axis=-1)
         admitted = ops.sigmoid(admit) * ops.tanh(new)
         memory = admitted if memory is None else ops.sigmoid(keep + 1.0) * memory + admitted

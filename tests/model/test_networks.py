@@ -119,7 +119,7 @@ def test_an_lstm_of_one_member_is_keras_own() -> None:
     import keras
 
     sequence = np.random.default_rng(1).normal(size=(7, 4, 3)).astype(np.float32)
-    inputs = keras.Input((1, 4, 3))
+    inputs = keras.Input(batch_shape=(1, 4, None, 3))
     ours = keras.Model(inputs, keras.ops.stack(_lstm_layer(inputs, 6, seed=5), axis=2))
     enter, bias, recur = ours.get_weights()
     theirs = keras.layers.LSTM(6, return_sequences=True)
@@ -128,7 +128,7 @@ def test_an_lstm_of_one_member_is_keras_own() -> None:
     opened = bias.ravel() + np.repeat([0.0, 1.0, 0.0, 0.0], 6)
     theirs.set_weights([enter[0], recur[0], opened])
 
-    assert np.asarray(ours(sequence[:, None]))[:, 0] == pytest.approx(np.asarray(theirs(sequence)), abs=1e-5)
+    assert np.asarray(ours(sequence.transpose(1, 0, 2)[None]))[0] == pytest.approx(np.asarray(theirs(sequence)), abs=1e-5)
 
 
 def test_attention_of_one_member_is_keras_own() -> None:
