@@ -1,13 +1,13 @@
 """What other thresholds would have said of nights that were judged: nothing else is assumed to change.
 
 An incident opens at the first night above a limit, stays open over nights with too few outcomes, and is resolved by as
-many nights in a row that are not above as the nights themselves wait for.
+many nights in a row that are not above as the nights themselves wait for: more, where it came back within the cool-off.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 RATIOS = (1.1, 1.2, 1.3, 1.5)
@@ -30,18 +30,29 @@ class WhatIf:
 
 
 def what_if(
-    nights: Sequence[Mapping[str, Any]], *, ratio: float, minimum_outcomes: int, recovered_nights: int
+    nights: Sequence[Mapping[str, Any]],
+    *,
+    ratio: float,
+    minimum_outcomes: int,
+    nights_to_recover: Callable[[int], int],
+    cool_off: timedelta,
 ) -> list[WhatIf]:
     """The verdicts of ``nights`` (rows of ``monitoring_runs``, in order) under every pair of thresholds.
 
-    ``ratio`` and ``minimum_outcomes`` are what was set: they are among the pairs. ``recovered_nights`` in a row that
-    are not above resolve an incident. The confirmed rule is there where
-    any night stored its error ratio; a ratio below the limit that the night stored changes nothing there.
+    ``ratio`` and ``minimum_outcomes`` are what was set: they are among the pairs. ``nights_to_recover`` says how many
+    nights in a row that are not above resolve an incident that was reopened so many times; it is reopened within
+    ``cool_off``. The confirmed rule is there where any night stored its error ratio; a ratio below the limit that the
+    night stored changes nothing there.
     """
     ratios, minimums = sorted({*RATIOS, ratio}), sorted({*MINIMUM_OUTCOMES, minimum_outcomes})
     rules = [SUSPECTED, CONFIRMED] if any(each["error_ratio"] is not None for each in nights) else [SUSPECTED]
     return [
-        _replayed(nights, rule, each, minimum, recovered_nights, is_set=(each, minimum) == (ratio, minimum_outcomes))
+        _replayed(
+            [(night, _is_above(night, rule, each, minimum)) for night in nights],
+            WhatIf(rule, each, minimum, 0, 0, (), is_set=(each, minimum) == (ratio, minimum_outcomes)),
+            nights_to_recover,
+            cool_off,
+        )
         for rule in rules
         for minimum in minimums
         for each in ratios
@@ -49,20 +60,25 @@ def what_if(
 
 
 def _replayed(
-    nights: Sequence[Mapping[str, Any]], rule: str, ratio: float, minimum: int, recovered_nights: int, *, is_set: bool
+    nights: Sequence[tuple[Mapping[str, Any], bool | None]],
+    pair: WhatIf,
+    nights_to_recover: Callable[[int], int],
+    cool_off: timedelta,
 ) -> WhatIf:
-    judged, above, opened = 0, 0, []
-    calm = recovered_nights  # nights in a row that were not above: no incident is open
-    for night in nights:
-        found = _is_above(night, rule, ratio, minimum)
-        if found is None:
-            continue
-        judged += 1
-        above += found
-        if found and calm >= recovered_nights:
-            opened.append(night["as_of"])
-        calm = 0 if found else calm + 1
-    return WhatIf(rule, ratio, minimum, judged, above, tuple(opened), is_set)
+    """The pair with its counts, from nights and whether each is above its limits."""
+    judged = [(night["as_of"], above) for night, above in nights if above is not None]
+    opened: list[datetime] = []
+    resolved: datetime | None = None
+    is_open, calm, times_reopened = False, 0, 0
+    for as_of, above in judged:
+        calm = 0 if above else calm + 1
+        if above and not is_open:
+            is_open = True
+            times_reopened = times_reopened + 1 if resolved is not None and as_of - resolved <= cool_off else 0
+            opened.append(as_of)
+        elif is_open and calm >= nights_to_recover(times_reopened):
+            is_open, resolved = False, as_of
+    return replace(pair, judged=len(judged), above=sum(above for _, above in judged), opened=tuple(opened))
 
 
 def _is_above(night: Mapping[str, Any], rule: str, ratio: float, minimum: int) -> bool | None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from studyml.reporting.pictures import inline_svg
 from studyml.settings import Settings
 from studyml.steps.backtest_workspace import JSON, PAGE, Workspace
 from studyml.steps.evaluation_report import without_gaps
-from studyml.steps.follow_up import RECOVERED_NIGHTS
+from studyml.steps.follow_up import nights_to_recover
 
 #: Who predicted, as the report names them; the served predictions first.
 PREDICTORS = ("served", "median", "estimate")
@@ -81,7 +81,8 @@ def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str
                 results.rulings(scratch),
                 ratio=settings.degraded_ratio,
                 minimum_outcomes=settings.monitoring_min_outcomes,
-                recovered_nights=RECOVERED_NIGHTS,
+                nights_to_recover=nights_to_recover,
+                cool_off=timedelta(days=settings.incident_cool_off_days),
             )
         ],
         "incidents": incidents,

@@ -20,10 +20,19 @@ from studyml.settings import Settings
 _logger = logging.getLogger("studyml")
 
 #: One healthy night may be chance: an error about its limit would open and resolve an incident by turns.
-RECOVERED_NIGHTS = 2
+_RECOVERED_NIGHTS, _MOST_DOUBLINGS = 2, 3
 #: How many features a message names.
 _MOST_MOVED = 3
 _FIGURES = ("verdict", "rolling_mae", "rolling_rmse", "n", "threshold", "error_ratio", "error_ratio_limit")
+
+
+def nights_to_recover(times_reopened: int) -> int:
+    """How many healthy nights in a row end an incident: each time it came back twice as many, so that it calms down.
+
+    >>> [nights_to_recover(times) for times in (0, 1, 2, 3, 4)]
+    [2, 4, 8, 16, 16]
+    """
+    return _RECOVERED_NIGHTS << min(times_reopened, _MOST_DOUBLINGS)
 
 
 def follow_up(
@@ -57,8 +66,11 @@ def follow_up(
 
 
 def _recover(settings: Settings, connection: Connection, own: Judged, champion: Version, at: Moment) -> None:
-    """Resolve the incident, if any, once the champion was healthy for RECOVERED_NIGHTS in a row."""
-    if not healthy_nights(connection, at.as_of, champion.version, nights=RECOVERED_NIGHTS):
+    """Resolve the incident, if any, once the champion was healthy for as many nights in a row as it takes."""
+    present = open_of_kind(connection, DEGRADED)
+    if present is None:
+        return
+    if not healthy_nights(connection, at.as_of, champion.version, nights=nights_to_recover(present.times_reopened)):
         return
 
     def recovered(incident: Incident) -> Message:

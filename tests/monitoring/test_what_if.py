@@ -27,7 +27,13 @@ def nights(*found: tuple[int, float | None], ratios: tuple[float, ...] = ()) -> 
 
 
 def what_if(nights: list[dict[str, Any]], ratio: float, minimum_outcomes: int) -> list[WhatIf]:
-    return replayed(nights, ratio=ratio, minimum_outcomes=minimum_outcomes, recovered_nights=2)
+    return replayed(
+        nights,
+        ratio=ratio,
+        minimum_outcomes=minimum_outcomes,
+        nights_to_recover=lambda times_reopened: 2 << times_reopened,
+        cool_off=timedelta(days=7),
+    )
 
 
 def one(found: list[WhatIf], ratio: float, minimum: int, rule: str = SUSPECTED) -> WhatIf:
@@ -41,6 +47,13 @@ def test_an_incident_opens_with_the_first_night_above_and_again_after_two_nights
 
     assert (found.judged, found.above, found.is_set) == (8, 4, True)
     assert found.opened == (START + timedelta(days=1), START + timedelta(days=7))
+
+
+def test_what_comes_back_within_the_cool_off_takes_twice_as_many_nights_to_be_over() -> None:
+    maes = (1.4, 1.0, 1.0, 1.4, 1.0, 1.0, 1.0, 1.4, 1.0, 1.0, 1.0, 1.0, *(1.0,) * 7, 1.4, 1.0, 1.0, 1.4)
+    found = one(what_if(nights(*((60, mae) for mae in maes)), ratio=1.2, minimum_outcomes=10), 1.2, 10)
+
+    assert [(each - START).days for each in found.opened] == [0, 3, 19, 22]
 
 
 def test_a_night_with_too_few_outcomes_neither_opens_nor_resolves() -> None:

@@ -97,6 +97,18 @@ def test_two_healthy_nights_resolve_it_and_the_next_degradation_is_news(world: S
     ]
 
 
+def test_each_time_it_comes_back_it_takes_twice_as_many_healthy_nights_to_be_over(world: Settings) -> None:
+    for night, error in enumerate((BAD, GOOD, GOOD, BAD, GOOD, GOOD, GOOD)):
+        forget(world)
+        errors(world, 10, error, as_of=END + night * DAY)
+        judge(world, night)
+    assert [event for event, _ in severities(world)] == ["opened", "resolved", "reopened"]
+
+    judge(world, 7)
+
+    assert incidents(world) == [("degraded", "resolved")]
+
+
 def test_an_error_about_its_limit_is_one_incident_and_one_message(world: Settings) -> None:
     for night in range(6):
         forget(world)
