@@ -5,6 +5,7 @@ import html
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -55,10 +56,11 @@ def is_known(address: str) -> bool:
     return apprise.Apprise.instantiate(address, suppress_exceptions=True) is not None
 
 
-def send(address: str, subject: str, body: str, *, recovery: bool = False) -> bool:
-    """Hand one message to Apprise; False where it was not accepted within GIVE_UP_SECONDS.
+def send(address: str, subject: str, body: str, *, recovery: bool = False) -> str | None:
+    """Hand one message to Apprise; None where it was accepted, else in words why not.
 
-    ``recovery`` says that a message is good news: a service that pages closes its alert with it.
+    ``recovery`` says that a message is good news: a service that pages closes its alert with it. An address that needs
+    longer than GIVE_UP_SECONDS has not accepted it.
     """
     import apprise
 
@@ -68,18 +70,25 @@ def send(address: str, subject: str, body: str, *, recovery: bool = False) -> bo
     messenger = apprise.Apprise(asset=asset)
     service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
     if not isinstance(service, apprise.NotifyBase):
-        _logger.error("alert address %s (%s) is not one that Apprise knows", fingerprint(address), scheme(address))
-        return False
+        return _refused(address, "is not one that Apprise knows")
     _be_patient(service, address)
     messenger.add(service)
     # Services that page open an alert for a failure only: Apprise's default type is a note to them.
     kind = apprise.NotifyType.SUCCESS if recovery else apprise.NotifyType.FAILURE
     body, written_as = _written_for(service, body)
     text = {"title": one_line(subject), "body": body, "body_format": written_as, "notify_type": kind}
+    started = time.monotonic()
     accepted = _within_limit(lambda: bool(messenger.notify(**text)))
-    if not accepted:
-        _logger.error("alert address %s (%s) did not accept the message", fingerprint(address), scheme(address))
-    return accepted
+    if accepted:
+        return None
+    seconds = time.monotonic() - started
+    # Apprise tells why in its log only, where the address stands, too.
+    return _refused(address, f"did not accept the message (after {seconds:.1f} s)")
+
+
+def _refused(address: str, why: str) -> str:
+    _logger.error("alert address %s (%s) %s", fingerprint(address), scheme(address), why)
+    return why
 
 
 def _written_for(service: Any, body: str) -> tuple[str, str]:

@@ -86,11 +86,12 @@ def deliver(connection: Connection, addresses: Addresses, *, now: datetime, secr
     sent = 0
     while (item := _next(connection, answering, now)) is not None:
         subject, body = redact(item.subject, secrets), redact(item.body, secrets)
-        delivered = send(item.address, subject, body, recovery=item.event == "resolved")
-        _mark(connection, item, delivered, now)
+        refusal = send(item.address, subject, body, recovery=item.event == "resolved")
+        _mark(connection, item, refusal, now)
         connection.commit()
-        sent += delivered
-        if not delivered:
+        if refusal is None:
+            sent += 1
+        else:
             del answering[fingerprint(item.address)]
     connection.rollback()
     return Delivered(sent, _pending(connection), dead)
@@ -170,15 +171,15 @@ def _next(connection: Connection, addresses: dict[str, str], now: datetime) -> _
     return _Item(int(row[0]), addresses[row[1]], str(row[2]), str(row[3]), str(row[4]), int(row[5]))
 
 
-def _mark(connection: Connection, item: _Item, delivered: bool, now: datetime) -> None:
+def _mark(connection: Connection, item: _Item, refusal: str | None, now: datetime) -> None:
     with connection.cursor() as cursor:
-        if not delivered:
+        if refusal is not None:
             cursor.execute(
                 "UPDATE studyml.deliveries SET attempts = attempts + 1, last_attempt_at = %s, next_attempt_at = %s,"
                 " last_error = %s WHERE id = %s",
                 (
                     *(now, now + backoff(item.attempts + 1)),
-                    f"{scheme(item.address)} address did not accept the message",
+                    f"{scheme(item.address)} address {refusal}",
                     item.id,
                 ),
             )

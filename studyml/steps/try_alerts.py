@@ -20,11 +20,10 @@ def send_test(settings: Settings, *, now: datetime) -> int:
             "STUDYML_ALERT_URLS is not set: set it to Apprise addresses, such as slack://… and mailtos://… in a row."
         )
     message = trial_message(now)
-    failed = [address for address in addresses if not send(address, message.subject, message.body)]
+    refusals = {address: send(address, message.subject, message.body) for address in addresses}
+    failed = {address: why for address, why in refusals.items() if why is not None}
     if failed:
-        named = ", ".join(f"{fingerprint(address)} ({scheme(address)})" for address in failed)
+        named = ", ".join(f"{fingerprint(address)} ({scheme(address)}) {why}" for address, why in failed.items())
         places = " and ".join(dict.fromkeys(setting_of(settings, address) for address in failed))
-        raise DeliveryError(
-            f"{len(failed)} of {len(addresses)} alert addresses did not accept the message: {named}; correct {places}."
-        )
+        raise DeliveryError(f"{len(failed)} of {len(addresses)} alert addresses failed: {named}; correct {places}.")
     return len(addresses)

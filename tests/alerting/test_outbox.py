@@ -1,5 +1,6 @@
 """Delivery: to each address once, whatever the receiver does."""
 
+import re
 import time
 
 import pytest
@@ -94,10 +95,13 @@ def test_a_message_that_an_address_never_accepts_holds_up_no_later_one(
     assert titles(hook) == ["later", "poison"]
 
 
-def test_send_says_whether_the_message_was_accepted(hook: Webhook) -> None:
-    assert send(hook.url(), "subject", "body") is True
+def test_send_says_why_a_message_was_not_accepted(hook: Webhook) -> None:
+    assert send(hook.url(), "subject", "body") is None
     hook.status = 500
-    assert send(hook.url(), "subject", "body") is False
+    refusal = send(hook.url(), "subject", "body")
+    assert refusal is not None
+    assert re.fullmatch(r"did not accept the message \(after 0\.\d s\)", refusal)
+    assert send("nothing://", "subject", "body") == "is not one that Apprise knows"
 
 
 def test_a_receiver_that_takes_its_time_gets_a_message_once(settings: Settings, hook: Webhook, round_: Round) -> None:
@@ -116,9 +120,9 @@ def test_an_address_may_say_itself_how_long_to_wait(
 ) -> None:
     hook.delay = 1.0
     if options:
-        assert send(hook.url(options=options), "subject", "body") is False
+        assert send(hook.url(options=options), "subject", "body") is not None
     else:
-        assert send(hook.url(), "subject", "body") is True
+        assert send(hook.url(), "subject", "body") is None
 
 
 def test_a_receiver_whose_answer_never_ends_is_given_up_too_and_lets_the_process_end(
@@ -146,7 +150,7 @@ def test_one_that_hangs_keeps_no_other_waiting_for_long(settings: Settings, hook
 
 @pytest.mark.parametrize("subject", ["x" * 200, "studyml: a task\nfailed " + "word " * 60])
 def test_a_subject_is_one_line_of_less_than_120_characters(hook: Webhook, subject: str) -> None:
-    assert send(hook.url(), subject, "body")
+    assert send(hook.url(), subject, "body") is None
 
     (title,) = titles(hook)
     assert len(title) < 120
