@@ -190,6 +190,9 @@ def retrain_command(
         str | None,
         typer.Option(metavar="JSON", help='Changes to every recipe, such as {"dropout": 0.4}; default: the setting.'),
     ] = None,
+    training_from: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Learn from sessions since then only; default: the setting.")
+    ] = None,
     reproduce: Annotated[
         str | None,
         typer.Option(metavar="VERSION", help="Only rebuild this version aside, and say whether it predicts the same."),
@@ -208,7 +211,9 @@ def retrain_command(
         reproduce_version(reproduce, as_json=as_json)
         return
     now = wall_clock()
-    settings = load_settings(architecture=architecture, recipe=recipe, hyperparameters=hyperparameters)
+    settings = load_settings(
+        architecture=architecture, recipe=recipe, hyperparameters=hyperparameters, training_from=training_from
+    )
     moment = parse_as_of(as_of, now)
     observe(settings, as_of=moment, now=now)
     result = retrain(settings, as_of=moment, now=now, progress=say, force=force, reason=reason)

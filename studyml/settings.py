@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,9 @@ class Settings(BaseSettings):
 
     retrain_min_labels: int = Field(50, ge=1, description="new labels that make a retraining due, sessions")
     holdout_fraction: float = Field(0.2, gt=0, lt=0.9, description="newest share of labelled sessions held out")
+    training_from: date | None = Field(
+        None, description="only sessions from this UTC date on teach, such as 2026-07-24; empty: all"
+    )
     architecture: str = Field(
         "auto",
         pattern="^(auto|mlp|ensemble|lstm|attention)$",

@@ -57,6 +57,7 @@ def test_the_options_decide_what_is_trained(run: Run, simulated: Settings, monke
     monkeypatch.setenv("STUDYML_RECIPE", "history")
     monkeypatch.setenv("STUDYML_HYPERPARAMETERS", '{"dropout": 0.3}')
     chosen = ("--architecture", "mlp", "--recipe", "guide", "--hyperparameters", '{"neurons": 16, "epochs": 3}')
+    chosen += ("--training-from", "2026-01-01")
     status, _, _ = run(*chosen, "--as-of", END.isoformat(), "--json")
     assert status == 0
     metadata = network(simulated)
@@ -66,6 +67,27 @@ def test_the_options_decide_what_is_trained(run: Run, simulated: Settings, monke
     # The option stands in place of the setting, it is not added to it.
     assert metadata["hyperparameters"]["dropouts"] == [0.3, 0.2, 0.2, 0.0]
     assert [each["recipe"] for each in metadata["portfolio"]] == ["guide"]
+    assert metadata["data_window"][0] >= "2026-01-01"
+    assert metadata["lineage"]["settings"]["training_from"] == "2026-01-01"
+
+
+def test_where_too_few_sessions_are_left_the_decision_says_since_when(
+    run: Run, simulated: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDYML_DATABASE_URL", simulated.database)
+    monkeypatch.setenv("STUDYML_ARTIFACT_ROOT", str(simulated.artifact_root))
+
+    status, out, _ = run("--training-from", END.date().isoformat(), "--as-of", END.isoformat())
+
+    assert status == 0
+    assert "no network is trained on fewer than 50 labels of sessions since 2026-03-01" in out
+
+
+@pytest.mark.usefixtures("database")
+def test_a_date_that_is_none_is_one_sentence(run: Run) -> None:
+    status, _, err = run("--training-from", "24 July")
+    assert status == 1
+    assert err.strip().startswith("error: training_from '24 July' is not usable: ")
 
 
 @pytest.mark.usefixtures("database")

@@ -39,6 +39,7 @@ HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     "outliers": {"type": "string", "enum": ["keep", "remove"]},
 }
 
+DATE_PATTERN = r"^\d{4}-\d\d-\d\d$"
 AS_OF_PATTERN = r"^\d{4}-\d\d-\d\d([T ]\S+)?$"
 
 
@@ -103,6 +104,14 @@ def training_params() -> dict[str, Param]:
             additionalProperties=False,
             title="hyperparameters",
             description='Changes to every recipe, such as {"dropout": 0.4}; {} for none. Empty: the setting.',
+        ),
+        "training_from": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            pattern=DATE_PATTERN,
+            title="training_from",
+            description="Learn from sessions since this UTC date only, such as 2026-07-24. Empty: the setting.",
         ),
     }
 

@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from studyml_airflow.assets import CANDIDATE, CHAMPION
 from studyml_airflow.context import resolve_as_of, utc_now
-from studyml_airflow.defaults import TRAINING_TIMEOUT
+from studyml_airflow.defaults import TRAINING_TIMEOUT, training_params
 from studyml_airflow.settings import load_settings
 
 if TYPE_CHECKING:
@@ -94,4 +94,4 @@ def _settings(params: Mapping[str, Any]) -> "Settings":
 
     ``check`` reads them too, so that an impossible choice ends the run before a retraining is opened.
     """
-    return load_settings(**{name: params.get(name) for name in ("architecture", "recipe", "hyperparameters")})
+    return load_settings(**{name: params.get(name) for name in training_params()})

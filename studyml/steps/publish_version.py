@@ -79,7 +79,8 @@ def _decide(settings: Settings, connection: Connection, run: RetrainingRun, now:
         return
     present = champion(connection)
     candidate = None if run.version is None else find(connection, run.version)
-    reasons = [f"no network is trained on fewer than {run.labels_needed} labels"]
+    since = "" if settings.training_from is None else f" of sessions since {settings.training_from}"
+    reasons = [f"no network is trained on fewer than {run.labels_needed} labels{since}"]
     if candidate is not None and not candidate.is_fallback:
         gates = _gates(settings, connection, candidate, present)
         failed = [str(gate["reason"]) for gate in gates if not gate["passed"]]

@@ -1,7 +1,7 @@
 """The rows of one retraining: the ledger's labels joined with the source's features, refused rows named."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from studyml.database.source import read_sessions, read_students, read_topics
 from studyml.database.vocabularies import read_vocabularies
 from studyml.features.definition import FEATURES, Assembled, assemble
 from studyml.features.history import HISTORY_FEATURES, SEQUENCE_FEATURES
-from studyml.frame import Frame
+from studyml.frame import Frame, to_microseconds
 from studyml.monitoring.ledger import training_labels
 from studyml.settings import Settings
 from studyml.steps.opening import read_source
@@ -50,6 +50,7 @@ def read_training_data(
 ) -> TrainingData:
     """Read what may be learned from at ``as_of``: the outcomes up to one, with features as known before a session.
 
+    Sessions before the setting ``training_from`` are left out: their outcomes count in the history alone.
     ``history`` adds the HISTORY_FEATURES; ``sequences`` adds the SEQUENCE_FEATURES, too: only a network that reads
     sequences needs them.
     """
@@ -76,6 +77,8 @@ def read_training_data(
     usable = np.logical_not(np.logical_or.reduce([np.zeros(len(frame), bool), *reasons.values()]))
     kept = frame.take(usable)
     kept = kept.take(np.lexsort((kept["id"], kept["session_date"])))
+    if settings.training_from is not None:
+        kept = kept.take(kept["session_date"] >= to_microseconds(datetime.combine(settings.training_from, time(), UTC)))
     if history or sequences:
         kept = with_training_history(connection, kept, through_outcome_id=through_outcome_id, sequences=sequences)
     return TrainingData(kept, refused)

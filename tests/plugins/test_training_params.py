@@ -49,6 +49,7 @@ def test_nothing_chosen_means_the_settings() -> None:
 ACCEPTED: list[tuple[str, Any]] = [
     *(("architecture", each) for each in (None, *ARCHITECTURES)),
     *(("recipe", each) for each in (None, *RECIPES)),
+    *(("training_from", each) for each in (None, "2026-07-24")),
     *(("hyperparameters", each) for each in (None, {}, {"dropout": 0}, {"l2": 0.01, "neurons": 64})),
 ]
 
@@ -61,7 +62,7 @@ def test_what_a_param_accepts_the_settings_take(name: str, value: Any) -> None:
     if value is None:
         assert kept == Settings.model_fields[name].default
     else:
-        assert (kept.model_dump(exclude_none=True) if name == "hyperparameters" else kept) == value
+        assert (kept.model_dump(exclude_none=True) if name == "hyperparameters" else str(kept)) == value
 
 
 REFUSED: list[tuple[str, Any, str]] = [
@@ -69,6 +70,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("architecture", "", "'' is not one of"),
     ("recipe", "own", "'own' is not one of"),
     ("recipe", 1, "1 is not one of|1 is not of type"),
+    ("training_from", "24 July", "'24 July' is not a 'date'|'24 July' does not match"),
+    ("training_from", "2026-07-32", "'2026-07-32' is not a 'date'"),
     ("hyperparameters", '{"dropout": 0.4}', "is not of type 'null', 'object'"),
     ("hyperparameters", {"dropuot": 0.4}, "'dropuot' was unexpected"),
     ("hyperparameters", {"dropout": 1.5}, "1.5 is greater than or equal to the maximum of 0.95"),

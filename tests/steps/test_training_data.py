@@ -1,9 +1,10 @@
 """The rows of a retraining: what was observed by then, as known before each session."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from studyml.frame import to_microseconds
 from studyml.settings import Settings
 from studyml.steps.observe import observe
 from studyml.steps.opening import own_database
@@ -38,6 +39,21 @@ def test_every_observed_label_comes_with_its_features_oldest_first(simulated: Se
     assert set(SNAPSHOT_COLUMNS) <= set(data.frame.columns)
     ((expected,),) = query(simulated, "SELECT actual_duration FROM study_sessions WHERE id = 17")
     assert label_of(data, 17) == expected
+
+
+def test_sessions_before_the_date_of_the_setting_teach_nothing_and_keep_the_history_of_the_others(
+    simulated: Settings,
+) -> None:
+    observe(simulated, as_of=END, now=NOW)
+    whole, start = read(simulated), END - 30 * DAY
+
+    some = read(simulated.model_copy(update={"training_from": start.date()})).frame
+
+    later = whole.frame["session_date"] >= to_microseconds(datetime(start.year, start.month, start.day, tzinfo=UTC))
+    assert 0 < len(some) < 600
+    for name in ("id", LABEL, "student_history_count"):
+        assert some[name].tolist() == whole.frame[name][later].tolist()
+    assert some["student_history_count"].max() > 0
 
 
 def test_without_any_observed_label_there_are_no_rows(simulated: Settings) -> None:
