@@ -220,7 +220,8 @@ def no_better_message(
         steps=[
             f"See what it did: studyml versions report {version}" if version else "studyml report",
             "Look for a change in the source data: see the runbook.",
-            "Try other settings by hand: studyml retrain --force",
+            "Try by hand: studyml retrain --force. If sessions changed for good, learn from those since alone, once there"
+            " are about 200: --training-from DATE",
         ],
         links=links.lines("degraded", "studyml_nightly"),
     )
