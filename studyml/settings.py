@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +19,7 @@ from studyml.hyperparameters import Hyperparameters
 # PostgreSQL counts timeouts in milliseconds of 31 bits, and days are added to dates: both have an end.
 _LONGEST_DAYS = 36_500
 _S3_ADDRESS = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.'()-]+)*")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 
 
@@ -180,6 +181,16 @@ class Settings(BaseSettings):
             raise ValueError("must be a local or mounted folder, or look like s3://bucket/prefix")
         return address
 
+    @field_validator("training_from", mode="before")
+    @classmethod
+    def _is_date(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        # Pydantic would take seconds since 1970, too, and the day of a date-time without its zone.
+        if not _DATE.fullmatch(value.strip()):
+            raise ValueError("must be a date such as 2026-07-24")
+        return value.strip()
+
     @field_validator("hyperparameters", mode="before")
     @classmethod
     def _from_json(cls, value: object) -> object:
@@ -192,6 +203,11 @@ class Settings(BaseSettings):
         if not isinstance(found, dict):
             raise ValueError('must be a JSON object such as {"dropout": 0.4}')
         return found
+
+    @property
+    def training_start(self) -> datetime | None:
+        """The instant from which on sessions teach; None: all do."""
+        return None if self.training_from is None else datetime.combine(self.training_from, time(), UTC)
 
     @property
     def database(self) -> str:

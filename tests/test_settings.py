@@ -1,6 +1,7 @@
 """Settings: parsed once; whatever is wrong is one sentence that names the variable and shows no secret."""
 
 import contextlib
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,19 @@ def test_the_environment_is_read_and_an_override_stands_before_it(monkeypatch: p
     assert load_settings().seed == 7
     assert load_settings(seed=3).seed == 3
     assert load_settings(seed=None).seed == 7
+
+
+@pytest.mark.parametrize("text", ["2026-07-24", " 2026-07-24 "])
+def test_a_date_is_read_as_one(text: str) -> None:
+    found = load_settings(database_url="postgresql://a@b/c", training_from=text)
+    assert found.training_from == date(2026, 7, 24)
+    assert found.training_start == datetime(2026, 7, 24, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["24 July", "0", "86400", "20260724", "2026-07-24T00:00:00+05:00", "2026-07-32"])
+def test_what_is_no_date_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^training_from '.+' is not usable: .+\.$"):
+        load_settings(database_url="postgresql://a@b/c", training_from=text)
 
 
 def test_hyperparameters_are_a_json_object_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 #: A predictor is good enough when its ratio is at most 1 and the ratio's bound stays below this (facts.md).
 BOUND_LIMIT = 1.03
+#: A champion that learned from part of the holdout is compared on the others, if they are as many.
+MINIMUM_COMPARED = 30
 #: Largest difference between Keras and its ONNX export, hours (design section 5).
 PARITY_LIMIT_HOURS = 1e-4
 
@@ -41,7 +43,10 @@ class GateResult:
 
 @dataclass(frozen=True)
 class Holdout:
-    """What the gates see: the holdout rows [n], their actual hours, and hours by predictor."""
+    """What the gates see: the holdout rows [n], their actual hours, and hours by predictor.
+
+    The champion has no hours (NaN) for sessions that it learned from: there its error would be that of a fit.
+    """
 
     session_id: NDArray[np.int64]
     student_id: NDArray[np.int64]
@@ -91,7 +96,28 @@ def _parity(parity_hours: float) -> GateResult:
     return GateResult("export_parity", good, reason, float(parity_hours), limit=PARITY_LIMIT_HOURS)
 
 
-def _not_worse(holdout: Holdout, reference: str, seed: int) -> GateResult:
+def compared_rows(holdout: Holdout, reference: str) -> Holdout:
+    """The rows on which a reference has hours."""
+    rows = ~np.isnan(holdout.predicted[reference])
+    return Holdout(
+        holdout.session_id[rows],
+        holdout.student_id[rows],
+        holdout.session_date[rows],
+        holdout.actual[rows],
+        {name: hours[rows] for name, hours in holdout.predicted.items()},
+    )
+
+
+def _not_worse(whole: Holdout, reference: str, seed: int) -> GateResult:
+    holdout = compared_rows(whole, reference)
+    gate = "not_worse_than_champion" if reference == "champion" else f"beats_{reference}"
+    learned = len(whole.actual) - len(holdout.actual)
+    if learned and len(holdout.actual) < MINIMUM_COMPARED:
+        reason = (
+            f"{_WORDS[reference]} learned from {learned} of the {len(whole.actual)} holdout sessions, and"
+            f" {len(holdout.actual)} others are too few to compare them on ({MINIMUM_COMPARED} needed)"
+        )
+        return GateResult(gate, False, reason, limit=BOUND_LIMIT)
     found = compare_predictors(holdout, "network", reference, seed)
     good = found.ratio <= 1 and found.upper_bound < BOUND_LIMIT
     verb = (
@@ -99,9 +125,9 @@ def _not_worse(holdout: Holdout, reference: str, seed: int) -> GateResult:
         if good
         else ("is worse than" if found.ratio > 1 else "may be worse than")
     )
+    others = f" that {_WORDS[reference]} did not learn from" if learned else ""
     reason = (
-        f"the network {verb} {_WORDS[reference]} on {found.rows} holdout sessions:"
+        f"the network {verb} {_WORDS[reference]} on {found.rows} holdout sessions{others}:"
         f" MAE ratio {found.ratio:.3f} (limit 1), 90 % bound {found.upper_bound:.3f} (limit {BOUND_LIMIT})"
     )
-    gate = "not_worse_than_champion" if reference == "champion" else f"beats_{reference}"
     return GateResult(gate, good, reason, found.ratio, found.upper_bound, BOUND_LIMIT)

@@ -37,6 +37,14 @@ def write_holdout(path: Path, holdout: Holdout) -> None:
         writer.writerows(zip(*columns, strict=True))
 
 
+def read_session_ids(path: Path) -> NDArray[np.int64]:
+    """The sessions [n] of a file that ``write_holdout`` wrote, without reading the rest of it."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        next(rows)
+        return np.fromiter((int(row[0]) for row in rows), np.int64)
+
+
 def read_holdout(path: Path) -> Holdout:
     """The inverse of ``write_holdout``."""
     with path.open(newline="", encoding="utf-8") as file:

@@ -46,6 +46,8 @@ def in_range(raw: Floats) -> GateResult:
 def worst_slice(holdout: Holdout, cuts: Sequence[Dimension]) -> GateResult:
     """No slice of at least 30 rows is worse than the champion by more than 10 %, beyond chance.
 
+    Only rows count for which the champion has hours: it did not learn from them.
+
     Of each slice the mean of |error| less 1.10 times the champion's is held against its standard error between
     students, or student's weeks.
     """
@@ -57,7 +59,8 @@ def worst_slice(holdout: Holdout, cuts: Sequence[Dimension]) -> GateResult:
         for cut in cuts
         if cut.name != _HINDSIGHT
         for code, label in enumerate(cut.levels)
-        if (rows := cut.codes == code).sum() >= SLICE_ROWS and len(np.unique(groups[rows])) >= MINIMUM_GROUPS
+        if (rows := (cut.codes == code) & ~np.isnan(theirs)).sum() >= SLICE_ROWS
+        and len(np.unique(groups[rows])) >= MINIMUM_GROUPS
     ]
     if not slices:
         words = f"there is no slice of {SLICE_ROWS} holdout sessions and {MINIMUM_GROUPS} students to judge"

@@ -140,6 +140,10 @@ def _beside(found: Version, present: Version | None) -> str:
             f"The champion is **{present.version}** by now, and it was judged against {judged_against or 'none'}:"
             " approving judges it again first."
         )
+    if mae is None:
+        return (
+            f"The champion **{present.version}** learned from some of these sessions: below is how it does on others."
+        )
     return f"The champion **{present.version}** has **{_hours(mae)}** on the same sessions."
 
 

@@ -7,7 +7,7 @@ from studyml.alerting.incidents import Incident, degraded_without_retraining
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.quarantine import record_quarantined
-from studyml.monitoring.ledger import new_labels, training_labels
+from studyml.monitoring.ledger import new_labels, sessions_with_outcome, training_labels
 from studyml.registry.approvals import waiting
 from studyml.registry.retraining import (
     abandon_undecided,
@@ -41,7 +41,8 @@ def check_retraining(
     """Open a retraining run and return its id, or record why none is due and return None.
 
     ``reason`` is a person's note. Due without a champion, with ``force``, once for a degradation, and with enough new
-    labels unless a version is on trial or waits for approval; never in a replay.
+    labels unless a version is on trial or waits for approval; never in a replay, nor while there are fewer labels since
+    ``training_from`` than it takes, but for a first one.
     """
     with own_database(settings) as connection, advisory_lock(connection, "check_retraining"):
         if (begun := undecided_run(connection, as_of=as_of, dag_run_id=dag_run_id)) is not None:
@@ -59,6 +60,8 @@ def check_retraining(
             cause, note = _unless_under_way(connection, cause, note)
         if cause not in (None, "first") and not force:
             cause, note = _unless_stopped(connection, settings, as_of, cause, note)
+        if cause not in (None, "first"):
+            cause, note = _unless_too_few(connection, settings, as_of, cause, note)
         run_id = open_run(
             connection,
             as_of=as_of,
@@ -122,6 +125,20 @@ def _unless_stopped(
         f"{settings.retraining_failures} retrainings failed in a row, and only {since} labels are new since the last"
         f" ({settings.retrain_min_labels} needed): see the incident, or retrain with --force"
     )
+
+
+def _unless_too_few(
+    connection: Connection, settings: Settings, as_of: datetime, cause: str | None, note: str
+) -> tuple[str | None, str]:
+    """With ``training_from`` only later sessions teach: while they are too few no try is made, and no label used up."""
+    start = settings.training_start
+    if start is None:
+        return cause, note
+    count = len(sessions_with_outcome(connection, after=start - timedelta(microseconds=1), as_of=as_of))
+    if count >= settings.retrain_min_labels:
+        return cause, note
+    since = f"{count} labelled sessions since {settings.training_from}, {settings.retrain_min_labels} needed"
+    return None, f"{note}; {since} (STUDYML_TRAINING_FROM)"
 
 
 def _refused(settings: Settings, connection: Connection, as_of: datetime, consumed: int, newest: int) -> int:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from studyml.errors import ArtifactError
-from studyml.evaluation.gates import Holdout
+from studyml.evaluation.gates import Holdout, compared_rows
 from studyml.evaluation.holdout import FILE, read_holdout
 from studyml.evaluation.metrics import mean_absolute_error
 from studyml.evaluation.paired import compare, groups_of
@@ -15,7 +16,8 @@ from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.serving import fetch_version
 
-_HOURS = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+Floats = NDArray[np.float64]
+_HOURS = tuple[Floats, Floats]
 
 
 def compare_versions(settings: Settings, first: str, second: str) -> dict[str, Any]:
@@ -109,9 +111,11 @@ def _same_rows(
 ) -> tuple[Holdout, _HOURS] | None:
     """The rows, and the hours of both: where one was judged against the other that holdout, else what both held out."""
     if second is not None and versions[1].metrics.get("champion_version") == versions[0].version:
-        return second, (second.predicted["champion"], second.predicted["network"])
+        rows = compared_rows(second, "champion")
+        return _if_any(rows, rows.predicted["champion"], rows.predicted["network"])
     if first is not None and versions[0].metrics.get("champion_version") == versions[1].version:
-        return first, (first.predicted["network"], first.predicted["champion"])
+        rows = compared_rows(first, "champion")
+        return _if_any(rows, rows.predicted["network"], rows.predicted["champion"])
     if first is None or second is None:
         return None
     _, left, right = np.intersect1d(first.session_id, second.session_id, return_indices=True)
@@ -127,6 +131,10 @@ def _same_rows(
         for version, holdout, at in zip(versions, (first, second), (left, right), strict=True)
     ]
     return rows, (hours[0], hours[1])
+
+
+def _if_any(rows: Holdout, first: Floats, second: Floats) -> tuple[Holdout, _HOURS] | None:
+    return (rows, (first, second)) if len(rows.actual) else None
 
 
 def _own(version: Version, holdout: Holdout) -> str:

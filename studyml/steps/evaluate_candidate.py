@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.database.connection import Connection, advisory_lock
 from studyml.errors import RegistryError
 from studyml.evaluation.gates import GateResult, Holdout, apply_gates, passed
-from studyml.evaluation.holdout import FILE, read_holdout, write_holdout
+from studyml.evaluation.holdout import FILE, read_holdout, read_session_ids, write_holdout
 from studyml.evaluation.metrics import mean_absolute_error
 from studyml.evaluation.serving_gates import SCHEMA
 from studyml.features.definition import derive
@@ -23,6 +24,7 @@ from studyml.registry.store import resume_build, save_build
 from studyml.registry.versions import Version, champion, find, record_gates, record_training
 from studyml.settings import Settings
 from studyml.steps.describe_candidate import describe_candidate
+from studyml.steps.evaluation_report import OUT_OF_FOLD
 from studyml.steps.judge_serving import judge_serving
 from studyml.steps.opening import artifact_store, own_database
 from studyml.steps.serving import fetch_version, open_version
@@ -106,7 +108,9 @@ def _judge(settings: Settings, folder: Path, present: Version | None) -> _Judgem
     if present is not None:
         hours = _champion_hours(settings, present, holdout, metrics["snapshot_sha256"])
         holdout = replace(holdout, predicted={**holdout.predicted, "champion": hours})
-        metrics |= {"champion_mae": mean_absolute_error(holdout.actual, hours), "champion_version": present.version}
+        metrics |= {"champion_version": present.version}
+        if not np.isnan(hours).any():  # else it is on other rows than the candidate's, and no figure to hold beside it
+            metrics |= {"champion_mae": mean_absolute_error(holdout.actual, hours)}
     parity = metrics.get("export_parity_hours")
     results = apply_gates(holdout, parity_hours=np.inf if parity is None else parity, seed=settings.seed)
     frame = derive(load_snapshot(artifact_store(settings), metrics["snapshot_sha256"]))
@@ -120,7 +124,11 @@ def _without_champion(holdout: Holdout) -> Holdout:
 
 
 def _champion_hours(settings: Settings, present: Version, holdout: Holdout, snapshot: str) -> np.ndarray[Any, Any]:
-    """The champion's hours on the holdout rows, from the same snapshot and through the same path as scoring."""
+    """The champion's hours on the holdout rows, from the same snapshot and through the same path as scoring.
+
+    NaN for those that it learned from: it may have been trained on newer rows than the candidate, as with
+    ``training_from`` or another ``holdout_fraction``.
+    """
     frame = derive(load_snapshot(artifact_store(settings), snapshot))
     order = np.argsort(frame["id"])
     rows = order[np.searchsorted(frame["id"], holdout.session_id, sorter=order)]
@@ -132,7 +140,14 @@ def _champion_hours(settings: Settings, present: Version, holdout: Holdout, snap
             " retrain with --force."
         )
     hours = model.predict(frame.take(rows)).hours
-    return np.clip(hours, MINIMUM_HOURS, MAXIMUM_HOURS)
+    learned = np.isin(holdout.session_id, _learned_from(settings, present))
+    return np.where(learned, np.nan, np.clip(hours, MINIMUM_HOURS, MAXIMUM_HOURS))
+
+
+def _learned_from(settings: Settings, version: Version) -> NDArray[np.int64]:
+    """The sessions that a network learned from; none of a fallback, which has nothing to fit them with."""
+    path = fetch_version(settings, version) / OUT_OF_FOLD
+    return read_session_ids(path) if path.is_file() else np.zeros(0, np.int64)
 
 
 def _store(connection: Connection, candidate: Version, judgement: _Judgement) -> None:

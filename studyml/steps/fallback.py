@@ -117,6 +117,7 @@ def _judged_on(
         frame = derive(load_snapshot(artifact_store(settings), rejected.metrics["snapshot_sha256"]))
         return holdout, float(rejected.metrics["training_median_hours"]), frame
     through = run.consumed_through or 0
+    settings = settings.model_copy(update={"training_from": None})  # for a median every session is better than none
     return _all_rows(
         read_training_data(settings, connection, as_of=run.as_of, through_outcome_id=through, history=False)
     )

@@ -1,7 +1,7 @@
 """The rows of one retraining: the ledger's labels joined with the source's features, refused rows named."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime
 
 import numpy as np
 
@@ -77,8 +77,8 @@ def read_training_data(
     usable = np.logical_not(np.logical_or.reduce([np.zeros(len(frame), bool), *reasons.values()]))
     kept = frame.take(usable)
     kept = kept.take(np.lexsort((kept["id"], kept["session_date"])))
-    if settings.training_from is not None:
-        kept = kept.take(kept["session_date"] >= to_microseconds(datetime.combine(settings.training_from, time(), UTC)))
+    if settings.training_start is not None:
+        kept = kept.take(kept["session_date"].astype(np.int64) >= to_microseconds(settings.training_start))
     if history or sequences:
         kept = with_training_history(connection, kept, through_outcome_id=through_outcome_id, sequences=sequences)
     return TrainingData(kept, refused)

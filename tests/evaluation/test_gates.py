@@ -110,6 +110,32 @@ def test_an_equal_of_the_champion_passes() -> None:
     assert failed(judge(holdout(**GOOD, champion=1.0))) == []
 
 
+class TestAChampionThatLearnedFromPartOfTheHoldout:
+    """Trained on newer rows than the candidate, it fits them: there it seems better than it is."""
+
+    @staticmethod
+    def learned(rows: int) -> Holdout:
+        known = holdout(**GOOD, champion=1.5)
+        known.predicted["champion"][:rows] = np.nan
+        return known
+
+    def test_is_compared_on_the_others_and_the_reason_says_so(self) -> None:
+        gate = judge(self.learned(80))["not_worse_than_champion"]
+
+        assert gate.passed
+        assert "on 40 holdout sessions that the champion did not learn from: MAE ratio 0.66" in gate.reason
+
+    def test_is_not_beaten_where_too_few_are_left(self) -> None:
+        gate = judge(self.learned(91))["not_worse_than_champion"]
+
+        assert not gate.passed
+        assert gate.reason == (
+            "the champion learned from 91 of the 120 holdout sessions, and 29 others are too few to compare them on"
+            " (30 needed)"
+        )
+        assert not judge(self.learned(120))["not_worse_than_champion"].passed
+
+
 def test_results_are_stored_with_numbers_and_what_is_not_finite_as_null() -> None:
     rows = holdout(**GOOD)
     alone = replace(rows, student_id=np.zeros(ROWS, np.int64))  # one student, one week: no bound

@@ -57,6 +57,16 @@ class TestTheWorstSlice:
         assert found.passed
         assert "the worst of 1, Subject: Maths" in found.reason
 
+    def test_counts_only_rows_that_the_champion_did_not_learn_from(self) -> None:
+        rows = holdout(np.where(np.arange(ROWS) < 40, 3.0, 1.0))
+        assert not worst_slice(rows, [subjects(40)]).passed
+        rows.predicted["champion"][:40] = np.nan
+
+        result = worst_slice(rows, [subjects(40)])
+
+        assert result.passed
+        assert np.isfinite(result.value or np.nan)
+
     def test_by_the_outcome_itself_is_hindsight(self) -> None:
         cut = Dimension("actual_length", "Length", ("short", "long"), (IDS >= 100).astype(np.int64))
 

@@ -128,7 +128,9 @@ def test_an_lstm_of_one_member_is_keras_own() -> None:
     opened = bias.ravel() + np.repeat([0.0, 1.0, 0.0, 0.0], 6)
     theirs.set_weights([enter[0], recur[0], opened])
 
-    assert np.asarray(ours(sequence.transpose(1, 0, 2)[None]))[0] == pytest.approx(np.asarray(theirs(sequence)), abs=1e-5)
+    assert np.asarray(ours(sequence.transpose(1, 0, 2)[None]))[0] == pytest.approx(
+        np.asarray(theirs(sequence)), abs=1e-5
+    )
 
 
 def test_attention_of_one_member_is_keras_own() -> None:

@@ -1,7 +1,8 @@
 """When a retraining is due: labels counted once each, a degradation once, a person always, a replay never."""
 
 import logging
-from datetime import datetime, timedelta
+import re
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -309,3 +310,29 @@ def test_a_check_that_is_tried_again_goes_on_with_its_retraining(quiet: Settings
 
     assert first is not None
     assert check(quiet, dag_run_id="scheduled__1") == first
+
+
+class TestWithADateFromWhichOnSessionsTeach:
+    """STUDYML_TRAINING_FROM, after a lasting change."""
+
+    @staticmethod
+    def since(settings: Settings, days: int) -> Settings:
+        return settings.model_copy(update={"training_from": (FIRST_NIGHT - days * DAY).date()})
+
+    def test_nothing_is_tried_and_no_label_used_up_while_there_are_too_few_since(self, quiet: Settings) -> None:
+        label(quiet, 60)
+
+        assert check(self.since(quiet, 2), force=True) is None
+
+        run = last_run(quiet)
+        assert run["decision"] == "skipped"
+        assert re.search(r"; \d+ labelled sessions since .{10}, 50 needed \(STUDYML_TRAINING_FROM\)$", run["note"])
+        assert check(quiet) is not None
+
+    def test_it_is_due_as_ever_where_there_are_enough(self, quiet: Settings) -> None:
+        label(quiet, 60)
+
+        assert check(self.since(quiet, 41)) is not None
+
+    def test_a_first_version_is_not_held_up(self, simulated: Settings) -> None:
+        assert check(simulated.model_copy(update={"training_from": date(2030, 1, 1)}), as_of=END) is not None

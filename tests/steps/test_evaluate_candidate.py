@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from studyml.errors import ArtifactError, RegistryError
-from studyml.evaluation.holdout import FILE, read_holdout
+from studyml.evaluation.holdout import FILE, read_holdout, read_session_ids
 from studyml.features.encoder import Input
 from studyml.model.training import Trained
 from studyml.registry.bundle import build_folder, publish
@@ -17,13 +19,19 @@ from studyml.registry.versions import Version
 from studyml.settings import Settings
 from studyml.steps import build_candidate
 from studyml.steps import evaluate_candidate as module
+from studyml.steps.compare_versions import compare_versions
 from studyml.steps.evaluate_candidate import evaluate_candidate
+from studyml.steps.evaluation_report import OUT_OF_FOLD
+from studyml.steps.promote_version import promote_version
+from studyml.steps.publish_version import publish_version
 from studyml.steps.serving import ServedModel
 from studyml.steps.train_candidate import train_candidate
 from tests.conftest import END, NOW
-from tests.steps.retraining import champions, constant_network, last_run, opened, query
+from tests.steps.retraining import champions, constant_network, last_run, opened, query, retrained
 
 __all__ = ["constant_network"]
+
+DAY = timedelta(days=1)
 
 
 def candidate(settings: Settings) -> tuple[int, Path]:
@@ -230,3 +238,28 @@ def test_there_is_nothing_to_judge_where_no_network_was_trained(simulated: Setti
     run_id = opened(simulated, as_of=END)
 
     assert evaluate_candidate(simulated, retraining_run_id=run_id) is False
+
+
+def test_a_champion_of_newer_rows_is_compared_where_it_did_not_learn(
+    lived: Settings, constant_network: Callable[..., None]
+) -> None:
+    constant_network(3.0)
+    newer = lived.model_copy(update={"training_from": (END - 40 * DAY).date()})
+    retrained(newer)
+    first = str(last_run(lived)["version"])
+    promote_version(lived, first, now=NOW, actor="someone", reason="for the test")
+    run_id, folder = candidate(lived)
+
+    evaluate_candidate(lived, retraining_run_id=run_id)
+
+    held = read_holdout(folder / FILE)
+    learned = np.isin(held.session_id, read_session_ids(lived.artifact_root / first / OUT_OF_FOLD))
+    assert 0 < learned.sum() < len(learned) - 30
+    assert (np.isnan(held.predicted["champion"]) == learned).all()
+    gate = stored_gates(lived, folder.name)["not_worse_than_champion"]
+    assert f"on {(~learned).sum()} holdout sessions that the champion did not learn from" in gate["reason"]
+    metrics = json.loads((folder / "metadata.json").read_text())["metrics"]
+    assert (metrics["champion_version"], "champion_mae" in metrics) == (first, False)
+    publish_version(lived, retraining_run_id=run_id, now=NOW)
+    paired = compare_versions(lived, first, folder.name)["paired"]
+    assert paired["rows"] == (~learned).sum()

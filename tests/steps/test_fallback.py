@@ -48,6 +48,17 @@ def test_without_any_label_the_topics_estimate_is_predicted_and_else_one_hour(si
     ]
 
 
+def test_a_fallback_knows_the_sessions_that_a_network_would_not_learn_from(simulated: Settings) -> None:
+    later = simulated.model_copy(update={"training_from": END.date()})
+
+    result = night(later, as_of=END, now=NOW, progress=silent)
+
+    assert result["retraining"]["decision"] == "fallback"
+    why, why_not = result["retraining"]["reasons"]
+    assert "(MAE on 600 sessions: " in why
+    assert why_not == f"no network is trained on fewer than 50 labels of sessions since {END.date()}"
+
+
 def test_predictions_of_a_fallback_without_labels_have_no_interval_and_are_marked(simulated: Settings) -> None:
     keep_labels(simulated, 0)
     night(simulated, as_of=END, now=NOW, progress=silent)

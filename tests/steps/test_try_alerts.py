@@ -23,7 +23,9 @@ def test_those_that_do_not_accept_it_are_named_by_kind_and_fingerprint_only(sett
         bad.status = 500
         addresses = f"{good.url()} {bad.url('S3cretPath')}"
 
-        with pytest.raises(DeliveryError, match=r"1 of 2 alert addresses failed: \w+ \(json\) did not accept the message") as caught:
+        with pytest.raises(
+            DeliveryError, match=r"1 of 2 alert addresses failed: \w+ \(json\) did not accept the message"
+        ) as caught:
             send_test(with_alerts(settings, addresses), now=NOW)
         assert "S3cretPath" not in str(caught.value)
         assert len(good.received) == 1
