@@ -17,7 +17,7 @@ from studyml.cli_backtest import backtest_command
 from studyml.cli_models import explain_command, reproduce_version, tune_command
 from studyml.cli_serving import register as register_serving_commands
 from studyml.cli_versions import versions_app
-from studyml.errors import StudymlError
+from studyml.errors import InputError, StudymlError
 from studyml.settings import load_settings
 from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, share, times, wall_clock
 
@@ -208,6 +208,8 @@ def retrain_command(
     from studyml.steps.observe import observe
 
     if reproduce is not None:
+        if any((force, reason, architecture, recipe, hyperparameters, training_from, as_of)):
+            raise InputError("--reproduce rebuilds a version as it was trained: leave out the other options.")
         reproduce_version(reproduce, as_json=as_json)
         return
     now = wall_clock()

@@ -107,18 +107,30 @@ def tune_command(
         int | None, typer.Option(min=1, help="How many to try; default: the whole grid, or 20 draws.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the draw and of every training.")] = 42,
+    architecture: Annotated[str | None, typer.Option(help="What to tune; default: what is deployed.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Of which recipe; default: what is deployed.")] = None,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """Search hyperparameters of the deployed network, and propose the best; the same search again goes on.
+    """Observe, then search hyperparameters of the deployed network; the same search again goes on where it was.
 
     Example: studyml tune --strategy random --trials 20
     """
+    from studyml.steps.observe import observe
     from studyml.steps.tune import choose_best, plan_trials
 
-    settings = load_settings()
-    moment = parse_as_of(as_of, wall_clock())
-    planned = plan_trials(settings, as_of=moment, strategy=strategy, trials=trials, seed=seed)
+    settings, now = load_settings(), wall_clock()
+    moment = parse_as_of(as_of, now)
+    observe(settings, as_of=moment, now=now)
+    planned = plan_trials(
+        settings,
+        as_of=moment,
+        strategy=strategy,
+        trials=trials,
+        seed=seed,
+        architecture=architecture,
+        recipe=recipe,
+    )
     _run_trials(settings, [each["trial_id"] for each in planned])
     found = choose_best(settings, search_id=planned[0]["search_id"], tell=lambda _: None)
     print_json(found) if as_json else _show_proposal(found)

@@ -4,6 +4,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: Hyperparameters that change nothing for an architecture: its layers, and those of an lstm's dropout, are the guide's.
+WITHOUT_EFFECT: dict[str, frozenset[str]] = {
+    "lstm": frozenset({"neurons", "layers", "dropout"}),
+    "attention": frozenset({"neurons", "layers"}),
+}
+
 
 class Hyperparameters(BaseModel):
     """Overrides of a recipe's own values; None keeps the recipe's (guide.md, Model Optimization, Troubleshooting)."""

@@ -84,6 +84,14 @@ def test_where_too_few_sessions_are_left_the_decision_says_since_when(
 
 
 @pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("other", [("--force",), ("--architecture", "lstm"), ("--training-from", "2026-07-24")])
+def test_to_reproduce_a_version_no_other_option_may_be_given(run: Run, other: tuple[str, ...]) -> None:
+    status, _, err = run("--reproduce", "v_20260301_010203", *other)
+    assert status == 1
+    assert err.strip() == "error: --reproduce rebuilds a version as it was trained: leave out the other options."
+
+
+@pytest.mark.usefixtures("database")
 def test_a_date_that_is_none_is_one_sentence(run: Run) -> None:
     status, _, err = run("--training-from", "24 July")
     assert status == 1

@@ -8,8 +8,7 @@ import pytest
 
 from studyml import cli, cli_models
 from studyml.settings import Settings
-from studyml.steps.observe import observe
-from tests.conftest import END, NOW
+from tests.conftest import NOW
 from tests.steps.retraining import query
 
 Run = Callable[..., tuple[int, str, str]]
@@ -17,8 +16,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(simulated: Settings, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command in this process over an observed log; (exit status, stdout, stderr)."""
-    observe(simulated, as_of=END, now=NOW)
+    """Run the command in this process over a log that no night observed yet; (exit status, stdout, stderr)."""
     monkeypatch.setattr(cli_models, "wall_clock", lambda: NOW)
     given = {
         "DATABASE_URL": simulated.database,
@@ -61,6 +59,17 @@ def test_a_search_prints_the_trials_and_what_to_do_and_a_second_one_goes_on(run:
         1,
     ]
     assert query(simulated, "SELECT count(*) FROM studyml.model_versions") == [(0,)]
+
+
+def test_another_architecture_and_recipe_than_what_is_set_are_tuned_where_they_are_named(
+    run: Run, simulated: Settings
+) -> None:
+    status, _, err = run("tune", "--trials", 1, "--architecture", "ensemble", "--recipe", "history")
+
+    assert status == 0, err
+    assert query(simulated, "SELECT DISTINCT architecture, recipe FROM studyml.tuning_trials") == [
+        ("ensemble", "history")
+    ]
 
 
 def test_a_strategy_that_there_is_not_is_a_sentence(run: Run) -> None:

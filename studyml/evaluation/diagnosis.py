@@ -266,6 +266,8 @@ _SHIFT_REMEDIES = (
     "look at the newest sessions: new students or topics, another way of recording, a term's end",
     "a network that follows each student: STUDYML_RECIPE=history",
     "retraining sooner: STUDYML_RETRAIN_MIN_LABELS=25",
+    "if it is to last, learning from the sessions since alone, once there are about 200:"
+    " studyml retrain --force --training-from DATE",
 )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from studyml.hyperparameters import WITHOUT_EFFECT
+
 
 @dataclass(frozen=True)
 class Remedy:
@@ -53,13 +55,14 @@ OUTLIERS = (Remedy("training without the outliers (the holdout keeps them)", "ou
 
 
 def settings_for(remedies: Sequence[Remedy], current: Mapping[str, Any]) -> tuple[str, ...]:
-    """The remedies that change something, each with the setting that applies it.
+    """The remedies that change something for the ``current`` recipe and its architecture, each with its setting.
 
     >>> print(*settings_for(OVERFITTING[:2], {"dropout": 0.1, "l2": 0.03}))
     more dropout: STUDYML_HYPERPARAMETERS='{"dropout": 0.4}'
     """
+    ignored = WITHOUT_EFFECT.get(current.get("architecture", ""), frozenset())
     return tuple(
         f"{each.words}: STUDYML_HYPERPARAMETERS='{json.dumps({each.name: each.value})}'"
         for each in remedies
-        if each.helps(current.get(each.name))
+        if each.name not in ignored and each.helps(current.get(each.name))
     )

@@ -25,7 +25,10 @@ FORMAT = 1
 SEED = 42
 BINS = 24
 PARTS = 10
-_SAID = ("version", "architecture", "recipe", "is_fallback", "trained_at", "as_of", "training_samples", "data_window")
+_SAID = (
+    *("version", "architecture", "recipe", "is_fallback", "trained_at", "as_of", "training_samples", "data_window"),
+    "training_from",
+)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def run_epochs(
 
     random, learning = np.random.default_rng(recipe.seed), np.flatnonzero(weights.learn)
     batch, epochs = min(recipe.batch_at(len(learning)), len(learning)), recipe.epochs_at(len(learning))
-    optimizer = keras.optimizers.Adam(recipe.learning_rate, clipnorm=recipe.clipnorm)
+    optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(network.trainable_variables)
     train, errors = _graphs(network, optimizer, recipe, batch)
     measured = _sample(random, len(target))
@@ -113,6 +113,12 @@ def _graphs(network: Any, optimizer: Any, recipe: Recipe, batch: int) -> tuple[A
         share = _SQUARED_SHARE[recipe.loss]
         return (1 - share) * tf.abs(error) + share * tf.square(error)
 
+    def clipped(gradient: Any) -> Any:
+        """Each member's own gradient by its norm: Keras would clip all together, and a fold would meet its own rows."""
+        if recipe.clipnorm is None:
+            return gradient
+        return tf.clip_by_norm(gradient, recipe.clipnorm, axes=list(range(1, len(gradient.shape))))
+
     variables = network.trainable_variables
 
     def train(matrix: Any, target: Any, weights: Any) -> None:
@@ -124,7 +130,7 @@ def _graphs(network: Any, optimizer: Any, recipe: Recipe, batch: int) -> tuple[A
                 loss = tf.reduce_sum(tf.reduce_mean(errors, axis=0))
                 if network.losses:
                     loss += tf.add_n(network.losses)
-            optimizer.apply(tape.gradient(loss, variables), variables)
+            optimizer.apply([clipped(each) for each in tape.gradient(loss, variables)], variables)
 
     def errors(matrix: Any, target: Any) -> Any:
         return loss_of(network(matrix, training=False) - target)

@@ -51,7 +51,6 @@ class Recipe:
     schedule: Literal["constant", "cosine", "plateau"] = "plateau"
     epochs: int | None = 150
     batch_size: int | None = 32
-    validation_fraction: float = 0.2
     stop_patience: int | None = 15
     plateau_patience: int = 10
     plateau_factor: float = 0.2

@@ -1,6 +1,7 @@
 """What a search tries: the guide's grid, or draws from distributions; keys are hyperparameters of a recipe."""
 
 import itertools
+from collections.abc import Collection
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -25,18 +26,23 @@ LEARNING_RATES = (1e-4, 1e-1)
 L2_WEIGHTS = (1e-5, 1e-1)
 
 
-def configurations(strategy: str, trials: int | None, seed: int) -> dict[int, dict[str, Any]]:
+def configurations(
+    strategy: str, trials: int | None, seed: int, *, without: Collection[str] = ()
+) -> dict[int, dict[str, Any]]:
     """Hyperparameters by number of the trial, from 1: the whole grid or ``trials`` of it, or so many random draws.
 
-    The same seed gives the same ones, and more trials begin with those of fewer. Raises SettingsError for a strategy
+    ``without``: those that would change nothing. The same seed gives the same ones, and more trials begin with those
+    of fewer. Raises SettingsError for a strategy
     that there is not.
     """
     if strategy not in STRATEGIES:
         raise SettingsError(f"strategy '{strategy}' is not one: choose {' or '.join(STRATEGIES)}.")
     if strategy == "random":
         count = RANDOM_TRIALS if trials is None else trials
-        return {number: _draw(np.random.default_rng([seed, number])) for number in range(1, count + 1)}
-    grid = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
+        drawn = {number: _draw(np.random.default_rng([seed, number])) for number in range(1, count + 1)}
+        return {number: {name: each[name] for name in each if name not in without} for number, each in drawn.items()}
+    axes = {name: values for name, values in GRID.items() if name not in without}
+    grid = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     order = np.random.default_rng(seed).permutation(len(grid))[:trials]
     return {number: grid[position] for number, position in enumerate(order.tolist(), start=1)}
 

@@ -190,6 +190,8 @@ def _digits(value: float | None) -> str:
 def _footer(document: Document) -> Markup:
     window = document.get("data_window")
     data = f" Its data, holdout included, are from {window[0][:10]} to {window[1][:10]}." if window else ""
+    if document.get("training_from"):
+        data += f" Sessions before {document['training_from']} were left out (STUDYML_TRAINING_FROM)."
     words = (
         f"Trained at {str(document.get('trained_at'))[:16].replace('T', ' ')} UTC on {document.get('training_samples')}"
         f" labelled sessions.{data} MAE: mean absolute error. A residual is actual less predicted hours. The same as"

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from studyml.hyperparameters import WITHOUT_EFFECT
+
 _PREDICTORS = {
     "log_linear": "log-linear regression (reported, not a gate)",
     "median": "the training median",
     "estimate": "the topic's estimated_base_time",
 }
-
+#: Where a recipe's field is called otherwise than the hyperparameter.
+_AS_FIELD = {"dropout": "dropouts"}
 
 _INTENDED = (
     "## Intended use",
@@ -98,8 +101,11 @@ def _training(metadata: Mapping[str, Any]) -> list[str]:
         names = ", ".join(f"`{each['architecture']}` × `{each['recipe']}`" for each in tried)
         lines.append(f"- Tried: {names}; taken was the one with the lowest out-of-fold error on the newest rows.")
     used = metadata.get("hyperparameters") or {}
+    ignored = {_AS_FIELD.get(name, name) for name in WITHOUT_EFFECT.get(metadata["architecture"], ())}
     if used:
-        words = ", ".join(f"{name} {value}" for name, value in used.items() if value is not None)
+        words = ", ".join(
+            f"{name} {value}" for name, value in used.items() if value is not None and name not in ignored
+        )
         lines.append(f"- Trained with: {words}.")
     if metadata.get("seed") is not None:
         lines.append(f"- The same snapshot and the seed {metadata['seed']} give the same network on the same machine.")
@@ -131,6 +137,8 @@ def _origin(metadata: Mapping[str, Any]) -> list[str]:
     if metadata.get("data_window"):
         first, last = metadata["data_window"]
         lines.append(f"- Its data, holdout included, are from {first[:10]} to {last[:10]}.")
+    if metadata.get("training_from"):
+        lines.append(f"- Sessions before {metadata['training_from']} were left out (`STUDYML_TRAINING_FROM`).")
     if metadata.get("why"):
         lines.append(f"- Why it serves: {metadata['why']}.")
     return lines

@@ -244,6 +244,7 @@ def _metadata(
         "libraries": made_of["libraries"],
         "lineage": made_of,
         "data_window": [to_datetime(int(frame["session_date"][row])).isoformat() for row in (0, -1)],
+        "training_from": None if settings.training_from is None else settings.training_from.isoformat(),
         "snapshot_sha256": metrics["snapshot_sha256"],
         "as_of": run.as_of.isoformat(),
         "trained_at": now.isoformat(),

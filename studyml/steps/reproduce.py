@@ -1,6 +1,7 @@
 """Train a version again from its own snapshot and settings, and say whether it predicts the same."""
 
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,11 @@ def reproduce(settings: Settings, version: str) -> dict[str, Any]:
 
 
 def recipe_of(hyperparameters: dict[str, Any]) -> Recipe:
-    """The recipe that ``metadata.json`` holds, lists as tuples again."""
-    given: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in hyperparameters.items()}
+    """The recipe that ``metadata.json`` holds, lists as tuples again; what no recipe has any more is left out."""
+    names = {field.name for field in fields(Recipe)}
+    given: dict[str, Any] = {
+        name: tuple(x) if isinstance(x, list) else x for name, x in hyperparameters.items() if name in names
+    }
     return Recipe(**given)
 
 

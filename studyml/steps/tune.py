@@ -33,6 +33,7 @@ from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_er
 from studyml.evaluation.proposal import Measured, Proposal, propose
 from studyml.features.definition import FEATURES
 from studyml.frame import Frame
+from studyml.hyperparameters import WITHOUT_EFFECT
 from studyml.model.recipe import Recipe
 from studyml.model.search_space import configurations
 from studyml.monitoring.ledger import new_labels
@@ -71,9 +72,10 @@ def plan_trials(
     The same search again (the same rows, recipe, strategy and seed) finds the trials that it has, so that what is
     done stays done; more trials are added to it. ``architecture`` and ``recipe`` default to what is deployed.
     """
-    numbered = {0: {}, **configurations(strategy, trials, seed)}
     with own_database(settings) as connection:
         names = tuned_names(settings, connection, architecture, recipe)
+        without = WITHOUT_EFFECT.get(names[0], frozenset())
+        numbered = {0: {}, **configurations(strategy, trials, seed, without=without)}
         base = tuned_recipe(settings, *names, {}, seed=seed)
         seen, newest = _rows(settings, connection, as_of, base)
         search = Search(_search_id(seen, newest, base, strategy), as_of, *names, strategy, seed)
@@ -94,8 +96,9 @@ def _rows(settings: Settings, connection: Connection, as_of: datetime, base: Rec
     frame = read_training_data(settings, connection, as_of=as_of, through_outcome_id=newest, sequences=sequences).frame
     connection.commit()  # no transaction stays open while a network trains
     if len(frame) < settings.retrain_min_labels:
+        since = "" if settings.training_from is None else f" since {settings.training_from}"
         raise TrainingError(
-            f"{len(frame)} labelled sessions are too few to tune on: {settings.retrain_min_labels} are needed."
+            f"{len(frame)} labelled sessions{since} are too few to tune on: {settings.retrain_min_labels} are needed."
         )
     dates, ids = frame["session_date"].astype(np.int64), frame["id"].astype(np.int64)
     return frame.take(~newest_rows(dates, ids, settings.holdout_fraction)), newest

@@ -43,3 +43,11 @@ def test_the_values_are_the_guides() -> None:
 def test_only_what_changes_something_for_the_better_is_offered(remedy: Remedy, current: object, helps: bool) -> None:
     assert remedy.helps(current) == helps
     assert len(settings_for([remedy], {remedy.name: current})) == helps
+
+
+@pytest.mark.parametrize(("architecture", "offered"), [("mlp", 3), ("attention", 2), ("lstm", 1)])
+def test_what_the_architecture_would_ignore_is_not_offered(architecture: str, offered: int) -> None:
+    wanted = [each for each in remedies.OVERFITTING if each.name in ("neurons", "dropout", "l2")]
+    current = {"architecture": architecture, "neurons": 128, "dropout": 0.1, "l2": 0.003}
+
+    assert len(settings_for(wanted, current)) == offered

@@ -108,20 +108,9 @@ def test_a_validation_loss_that_is_no_number_ends_the_training() -> None:
     assert not np.isfinite(np.asarray(network(matrix))).any()
 
 
-def test_clipping_keeps_a_gradient_within_its_norm(monkeypatch: pytest.MonkeyPatch) -> None:
-    import keras
-
-    made: list[Any] = []
-    adam = keras.optimizers.Adam
-
-    def watched(*given: Any, **named: Any) -> Any:
-        made.append(adam(*given, **named))
-        return made[-1]
-
-    monkeypatch.setattr(keras.optimizers, "Adam", watched)
+def test_clipping_keeps_a_gradient_within_its_norm() -> None:
     plain, clipped = (lived(replace(RECIPE, clipnorm=norm, epochs=1)) for norm in (None, 1e-6))
 
-    assert [each.clipnorm for each in made] == [None, 1e-6]
     # Adam divides by the size of the gradients, and so by next to nothing: only its epsilon tells them apart.
     assert plain[1].losses[-1] != pytest.approx(clipped[1].losses[-1], rel=1e-3)
 

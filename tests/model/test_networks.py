@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studyml.hyperparameters import WITHOUT_EFFECT
 from studyml.model.networks import (
     LARGEST_HOURS,
     SMALLEST_HOURS,
@@ -20,7 +21,7 @@ from studyml.model.networks import (
     serving_network,
     without_unseen,
 )
-from studyml.model.recipe import ARCHITECTURES, Recipe
+from studyml.model.recipe import ARCHITECTURES, Recipe, with_hyperparameters
 
 INPUTS, MEMBERS = 5, 3
 LAYOUT = Layout(INPUTS, ((2, 3), (0, 1)))
@@ -43,6 +44,24 @@ def test_a_lone_network_with_a_members_weights_computes_what_the_member_does(arc
         alone.set_weights([each[[member]] for each in together.get_weights()])
         assert np.asarray(alone(MATRIX))[:, 0] == pytest.approx(expected[:, member], abs=1e-6)
     assert np.abs(expected[:, 0] - expected[:, 1]).max() > 1e-3, "members start from numbers of their own"
+
+
+def layers_of(recipe: Recipe) -> list[object]:
+    """The shapes of a network's weights, and its dropout rates."""
+    network = members_network(recipe, LAYOUT, 1, 100)
+    rates = [each.rate for each in network.layers if hasattr(each, "rate")]
+    return [*(each.shape for each in network.get_weights()), *rates]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("change", [{"neurons": 32}, {"layers": 4}, {"dropout": 0.4}], ids=str)
+def test_what_is_said_to_change_nothing_for_an_architecture_does_not_and_all_else_does(
+    architecture: str, change: dict[str, float]
+) -> None:
+    recipe = small(architecture)
+    same = layers_of(with_hyperparameters(recipe, change)) == layers_of(recipe)
+
+    assert same == (set(change) <= WITHOUT_EFFECT.get(architecture, frozenset()))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -51,3 +51,12 @@ def test_random_draws_follow_their_documented_distributions() -> None:
 def test_an_unknown_strategy_is_a_sentence() -> None:
     with pytest.raises(SettingsError, match=r"^strategy 'best' is not one: choose grid or random\.$"):
         configurations("best", None, 1)
+
+
+def test_what_would_change_nothing_is_not_tried() -> None:
+    grid = configurations("grid", None, 42, without={"neurons", "layers", "dropout"})
+
+    assert sorted(each["learning_rate"] for each in grid.values()) == [0.001, 0.01, 0.1]
+    assert all(list(each) == ["learning_rate"] for each in grid.values())
+    for each in configurations("random", 3, 42, without={"neurons"}).values():
+        assert list(each) == ["dropout", "learning_rate", "l2"]

@@ -43,7 +43,7 @@ def test_the_default_recipe_is_the_guides_but_its_plateau_can_reduce() -> None:
     assert (recipe.layers, recipe.dropouts) == ((128, 64, 32, 16), (0.3, 0.2, 0.2, 0.0))
     assert (recipe.activation, recipe.loss, recipe.target) == ("relu", "mse", "hours")
     assert (recipe.learning_rate, recipe.epochs, recipe.batch_size) == (0.001, 150, 32)
-    assert (recipe.validation_fraction, recipe.stop_patience, recipe.plateau_patience) == (0.2, 15, 10)
+    assert (recipe.stop_patience, recipe.plateau_patience) == (15, 10)
     assert recipe.plateau_minimum_rate < recipe.plateau_factor * recipe.learning_rate
 
 
@@ -70,12 +70,13 @@ def test_a_member_is_what_the_side_by_side_network_computes_for_it() -> None:
     assert np.asarray(alone(matrix))[:, 0] == pytest.approx(np.asarray(together(matrix))[:, 3], abs=1e-6)
 
 
-def test_a_fold_has_no_say_in_its_own_out_of_fold_predictions() -> None:
+@pytest.mark.parametrize("clipnorm", [None, 0.1])
+def test_a_fold_has_no_say_in_its_own_out_of_fold_predictions(clipnorm: float | None) -> None:
     plain = rows()
     changed = plain.hours.copy()
     changed[plain.folds == 2] = 20.0
 
-    recipe = replace(SMALL, stop_patience=None, schedule="constant")
+    recipe = replace(SMALL, stop_patience=None, schedule="constant", clipnorm=clipnorm)
     before = train(plain, recipe, Layout(INPUTS)).out_of_fold
     after = train(replace(plain, hours=changed), recipe, Layout(INPUTS)).out_of_fold
 

@@ -133,3 +133,10 @@ def test_what_is_not_there_is_left_out(document: dict[str, Any], absent: tuple[s
 
     assert "not measured" in reader.words
     assert document["headline"] in reader.words
+
+
+def test_it_says_that_older_sessions_were_left_out(document: dict[str, Any]) -> None:
+    assert "STUDYML_TRAINING_FROM" not in "".join(read(evaluation_page(document, {})).words)
+    words = "".join(read(evaluation_page({**document, "training_from": "2026-07-24"}, {})).words)
+
+    assert "Sessions before 2026-07-24 were left out (STUDYML_TRAINING_FROM)." in words

@@ -159,6 +159,20 @@ def test_the_card_says_how_it_was_trained(tmp_path: Path) -> None:
     assert "the seed 7" in text
 
 
+def test_the_card_names_nothing_that_the_architecture_ignores(tmp_path: Path) -> None:
+    used = {"layers": [128, 64], "dropouts": [0.1, 0.0], "l2": 0.01}
+    text = card(tmp_path, {**NETWORK, "architecture": "lstm", "hyperparameters": used})
+
+    assert "- Trained with: l2 0.01." in text
+
+
+def test_the_card_says_that_older_sessions_were_left_out(tmp_path: Path) -> None:
+    assert "STUDYML_TRAINING_FROM" not in card(tmp_path, NETWORK)
+    text = card(tmp_path, {**NETWORK, "training_from": "2026-07-24"})
+
+    assert "- Sessions before 2026-07-24 were left out (`STUDYML_TRAINING_FROM`)." in text
+
+
 def test_an_evaluation_is_told_in_words_and_cannot_break_out_of_its_line(tmp_path: Path) -> None:
     write_model_card(tmp_path / "model_card.md", NETWORK, EVALUATION)
     lines = (tmp_path / "model_card.md").read_text(encoding="utf-8").splitlines()

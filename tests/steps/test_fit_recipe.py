@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from studyml.frame import Frame
 from studyml.model import training
 from studyml.model.networks import Layout
 from studyml.model.recipe import RECIPES, Recipe
+from studyml.model.saving import save
 from studyml.model.selection import select_by_fold
+from studyml.scoring.predictor import open_network, run_network
 from studyml.steps import fit_recipe as steps
 from studyml.steps.fit_recipe import Fitted, fit_recipe, layout_of, limited, predict_hours, recent_rows
 from tests.evaluation.trainings import log
@@ -271,3 +274,17 @@ def test_a_real_training_gives_every_row_an_honest_prediction_and_the_same_again
 def test_too_few_rows_are_a_sentence(frame: Frame) -> None:
     with pytest.raises(TrainingError, match="are too few to train a network on"):
         fit_recipe(frame.take(np.arange(len(frame)) < 6), RECIPES["guide"])
+
+
+@pytest.mark.parametrize("recipe", ["guide", "selected"])
+@pytest.mark.parametrize("architecture", ["ensemble", "lstm", "attention"])
+def test_every_architecture_goes_with_every_recipe_and_its_export_serves_the_same(
+    frame: Frame, tmp_path: Path, architecture: str, recipe: str
+) -> None:
+    fitted = fit_recipe(frame, replace(RECIPES[recipe], architecture=architecture, epochs=2))
+    save(fitted.trained, tmp_path)
+
+    served = run_network(open_network(tmp_path / "model.onnx"), fitted.encoder.encode(frame))
+
+    assert served == pytest.approx(predict_hours(fitted, frame), abs=1e-4)
+    assert np.isfinite(fitted.out_of_fold).all()

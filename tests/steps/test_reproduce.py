@@ -1,15 +1,17 @@
 """A version rebuilt from its snapshot and settings, beside the registry and without changing it."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from studyml import __version__
 from studyml.errors import ArtifactError, RegistryError
+from studyml.model.recipe import RECIPES
 from studyml.registry.bundle import seal, write_json
 from studyml.settings import Settings
 from studyml.steps.lineage import code_version, recorded_settings
-from studyml.steps.reproduce import reproduce
+from studyml.steps.reproduce import recipe_of, reproduce
 from tests.steps.retraining import champions, query
 
 EVERYTHING = "SELECT version, status, metrics::text, artifact_uri FROM studyml.model_versions ORDER BY 1"
@@ -89,3 +91,9 @@ def test_no_secret_and_no_address_is_recorded(lived: Settings) -> None:
 def test_the_commit_of_the_image_is_part_of_the_code_version(lived: Settings) -> None:
     assert code_version(lived.model_copy(update={"code_version": "abc123"})) == f"{__version__}+abc123"
     assert code_version(lived).startswith(__version__)
+
+
+def test_a_recipe_of_an_older_release_is_read_without_what_no_recipe_has_any_more() -> None:
+    stored = json.loads(json.dumps(asdict(RECIPES["history"]))) | {"validation_fraction": 0.2}
+
+    assert recipe_of(stored) == RECIPES["history"]
