@@ -56,12 +56,7 @@ def check_retraining(
             count -= _refused(settings, connection, as_of, consumed, newest)
         incident = degraded_without_retraining(connection)
         cause, note = _due(connection, settings, as_of, count, incident, force)
-        if cause == "new_labels":
-            cause, note = _unless_under_way(connection, cause, note)
-        if cause not in (None, "first") and not force:
-            cause, note = _unless_stopped(connection, settings, as_of, cause, note)
-        if cause not in (None, "first"):
-            cause, note = _unless_too_few(connection, settings, as_of, cause, note)
+        cause, note = _unless_held_up(connection, settings, as_of, cause, note, force)
         run_id = open_run(
             connection,
             as_of=as_of,
@@ -93,6 +88,19 @@ def _due(
     if incident is not None:
         return "degraded", f"incident {incident.id}: {incident.title} ({counted})"
     return ("new_labels" if count >= needed else None), counted
+
+
+def _unless_held_up(
+    connection: Connection, settings: Settings, as_of: datetime, cause: str | None, note: str, force: bool
+) -> tuple[str | None, str]:
+    """The cause, or None with what stands against it; nothing does against a first version."""
+    if cause == "new_labels":
+        cause, note = _unless_under_way(connection, cause, note)
+    if cause not in (None, "first") and not force:
+        cause, note = _unless_stopped(connection, settings, as_of, cause, note)
+    if cause not in (None, "first"):
+        cause, note = _unless_too_few(connection, settings, as_of, cause, note)
+    return cause, note
 
 
 def _unless_under_way(connection: Connection, cause: str, note: str) -> tuple[str | None, str]:
