@@ -54,6 +54,16 @@ class Holdout:
     actual: Floats
     predicted: Mapping[str, Floats]
 
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Holdout":
+        """The given rows, by a mask [n] or by their places."""
+        return Holdout(
+            self.session_id[rows],
+            self.student_id[rows],
+            self.session_date[rows],
+            self.actual[rows],
+            {name: hours[rows] for name, hours in self.predicted.items()},
+        )
+
 
 def apply_gates(holdout: Holdout, *, parity_hours: float, seed: int) -> list[GateResult]:
     """Every gate in order, on the predictors ``network``, ``median``, ``estimate`` and, if any, ``champion``."""
@@ -98,14 +108,7 @@ def _parity(parity_hours: float) -> GateResult:
 
 def compared_rows(holdout: Holdout, reference: str) -> Holdout:
     """The rows on which a reference has hours."""
-    rows = ~np.isnan(holdout.predicted[reference])
-    return Holdout(
-        holdout.session_id[rows],
-        holdout.student_id[rows],
-        holdout.session_date[rows],
-        holdout.actual[rows],
-        {name: hours[rows] for name, hours in holdout.predicted.items()},
-    )
+    return holdout.take(~np.isnan(holdout.predicted[reference]))
 
 
 def _not_worse(whole: Holdout, reference: str, seed: int) -> GateResult:

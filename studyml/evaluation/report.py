@@ -83,15 +83,7 @@ def evaluate(evidence: Evidence) -> dict[str, Any]:
 def _known(out_of_fold: Holdout) -> Holdout | None:
     """The rows that have a fold and an out-of-fold prediction; None where no row has."""
     rows = np.isfinite(out_of_fold.predicted["network"]) & np.isfinite(out_of_fold.predicted["fold"])
-    if not rows.any():
-        return None
-    return Holdout(
-        out_of_fold.session_id[rows],
-        out_of_fold.student_id[rows],
-        out_of_fold.session_date[rows],
-        out_of_fold.actual[rows],
-        {name: hours[rows] for name, hours in out_of_fold.predicted.items()},
-    )
+    return out_of_fold.take(rows) if rows.any() else None
 
 
 def _judged(holdout: Holdout, features: Frame | None, out_of_fold: Holdout | None, name: str) -> dict[str, Any]:

@@ -123,9 +123,7 @@ def _same_rows(
         return None
     newer = second if versions[1].version > versions[0].version else first
     places = right if newer is second else left
-    rows = Holdout(
-        newer.session_id[places], newer.student_id[places], newer.session_date[places], newer.actual[places], {}
-    )
+    rows = newer.take(places)
     hours = [
         holdout.predicted[_own(version, holdout)][at]
         for version, holdout, at in zip(versions, (first, second), (left, right), strict=True)
