@@ -83,21 +83,26 @@ def put(address: str, content: bytes) -> None:
 class Proxy:
     """Passes bytes on to a server until ``upload_limit`` bytes were sent to it, then breaks every connection off.
 
+    ``stall_upload_after``: when so many bytes were sent, every connection stays open and nothing is read any more.
     ``break_download_after``: when so many bytes were received, the one connection that brought them is broken off.
     """
 
     port: int
     address: str
     upload_limit: int | None = None
+    stall_upload_after: int | None = None
     break_download_after: int | None = None
     sent: int = 0
     received: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def count_sent(self, size: int) -> bool:
         with self.lock:
             self.sent += size
-            return self.upload_limit is None or self.sent <= self.upload_limit
+        if self.stall_upload_after is not None and self.sent > self.stall_upload_after:
+            self.ended.wait()
+        return self.upload_limit is None or self.sent <= self.upload_limit
 
     def count_received(self, size: int) -> bool:
         with self.lock:
@@ -125,6 +130,10 @@ def proxied(server: str) -> Iterator[Proxy]:
             pass
         for each in (source, target):
             with_shutdown(each)
+        # With its buffer full, a socket that is shut and not read would leave its sender waiting for ever.
+        with suppress(OSError):
+            while source.recv(1 << 16):
+                pass
 
     def serve() -> None:
         while True:
@@ -141,6 +150,7 @@ def proxied(server: str) -> Iterator[Proxy]:
     try:
         yield proxy
     finally:
+        proxy.ended.set()
         for each in opened:
             with_shutdown(each)
             each.close()

@@ -15,6 +15,8 @@ from typing import Any
 from studyml.errors import ArtifactError, SettingsError, StoreError
 
 _CONNECT_SECONDS, _READ_SECONDS, _TRIES = 5, 30, 2
+# A store that stops reading amid an upload is noticed by no other limit: the client waits for room to write.
+_UPLOAD_SECONDS, _UPLOAD_BYTES_A_SECOND = 60, 128 << 10
 #: A file of at least twice this is uploaded in parts, so many at a time; s3fs by itself holds ten of 50 MiB in memory.
 PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4
@@ -67,9 +69,15 @@ def list_objects(objects: Objects, under: str) -> dict[str, datetime]:
 
 
 def upload(objects: Objects, path: Path, name: str) -> None:
-    """Store a file under a name; what the store then holds is for the caller to verify."""
+    """Store a file under a name; what the store then holds is for the caller to verify.
+
+    Raises StoreError where that takes more than a minute and what the file needs at 128 KiB a second.
+    """
+    limit = _UPLOAD_SECONDS + path.stat().st_size / _UPLOAD_BYTES_A_SECOND
     with _told(objects):
-        objects.filesystem.put_file(str(path), objects.key(name), chunksize=PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
+        objects.filesystem.put_file(
+            str(path), objects.key(name), chunksize=PART_BYTES, max_concurrency=_PARTS_AT_ONCE, timeout=limit
+        )
 
 
 def download(objects: Objects, name: str, path: Path) -> None:
@@ -147,7 +155,11 @@ def _told(objects: Objects) -> Iterator[None]:
         if _code(error) == "NoSuchBucket":
             raise ArtifactError(f"the bucket of {address} does not exist: check STUDYML_ARTIFACT_ROOT.") from None
         raise
-    except (OSError, TimeoutError, BotoCoreError, ClientError, ConnectionBroken) as error:
+    except TimeoutError:
+        raise StoreError(
+            f"{address} stopped answering: check the store that AWS_ENDPOINT_URL names, then try again."
+        ) from None
+    except (OSError, BotoCoreError, ClientError, ConnectionBroken) as error:
         raise StoreError(
             f"{address} could not be reached or broke off ({_code(error) or type(error).__name__}): check"
             " AWS_ENDPOINT_URL and the network, then try again."

@@ -240,7 +240,7 @@ def test_a_publication_that_is_cut_off_is_said_and_succeeds_when_tried_again(
     with proxied(s3_server) as proxy:
         proxy.upload_limit = 2_000 + int(share * len(NETWORK))
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-        with pytest.raises(StoreError, match=r"^s3://.* could not be reached or broke off \(\w+\)"):
+        with pytest.raises(StoreError, match=r"^s3://.* (could not be reached or broke off \(\w+\)|stopped answering)"):
             publish(store, VERSION)
         assert proxy.sent > proxy.upload_limit
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
@@ -272,7 +272,7 @@ def test_an_upload_in_parts_that_is_cut_off_shows_nothing_and_succeeds_when_trie
     with proxied(s3_server) as proxy:
         proxy.upload_limit = int(1.5 * PART_BYTES)
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-        with pytest.raises(StoreError, match=r"^s3://.* could not be reached or broke off \(\w+\)"):
+        with pytest.raises(StoreError, match=r"^s3://.* (could not be reached or broke off \(\w+\)|stopped answering)"):
             publish(store, VERSION)
         assert proxy.sent > proxy.upload_limit
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
@@ -283,6 +283,20 @@ def test_an_upload_in_parts_that_is_cut_off_shows_nothing_and_succeeds_when_trie
     _, sha256 = publish(elsewhere, VERSION)
 
     assert (fetch(store, VERSION, sha256) / "model.onnx").read_bytes() == LARGE
+
+
+def test_a_store_that_stops_reading_is_given_up(
+    store: ArtifactStore, s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(store, network=LARGE)
+    monkeypatch.setattr("studyml.registry.objects._UPLOAD_SECONDS", 5)
+    monkeypatch.setattr("studyml.registry.objects._UPLOAD_BYTES_A_SECOND", len(LARGE))
+    with proxied(s3_server) as proxy:
+        proxy.stall_upload_after = int(1.5 * PART_BYTES)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        with pytest.raises(StoreError, match=r"^s3://.* stopped answering: check the store"):
+            publish(store, VERSION)
+        assert proxy.sent > proxy.stall_upload_after
 
 
 def test_a_download_that_is_broken_off_once_goes_on(
