@@ -7,7 +7,7 @@ UV_INSTALL = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 INSTALLED = .venv/installed-from
 
 .DEFAULT_GOAL = help
-.PHONY: help install run up down test test-all bench bench-quality bench-training bench-gates bench-alerts bench-drift bench-monitor lint format requirements.txt clean
+.PHONY: help install run up down test test-all bench bench-quality bench-training bench-gates bench-level bench-alerts bench-drift bench-monitor lint format requirements.txt clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,9 @@ bench-gates: install  ## wrong decisions of the gates and of trials (QUICK=1: fe
 	$(if $(TRIALS),,$(BIN)/python -m benchmarks.gates $(if $(QUICK),--quick))
 	$(if $(TRIALS),,$(BIN)/python -m benchmarks.gates --equals $(if $(QUICK),--quick))
 	$(BIN)/python -m benchmarks.gates --trials $(if $(QUICK),--quick)
+
+bench-level: install  ## how often a lasting change is seen where there is none, how soon, and what following it brings (QUICK=1)
+	$(BIN)/python -m benchmarks.level $(if $(QUICK),--quick)
 
 bench-alerts: install  ## how often alerts ring for nothing, and how soon for a change, beside peers (QUICK=1: fewer years)
 	$(BIN)/python -m benchmarks.alerts $(if $(QUICK),--quick)

@@ -54,6 +54,11 @@ class Settings(BaseSettings):
     training_from: date | None = Field(
         None, description="only sessions from this UTC date on teach, such as 2026-07-24; empty: all"
     )
+    level_changes: str = Field(
+        "follow",
+        pattern="^(follow|ignore)$",
+        description="when sessions take longer or shorter for good: follow or ignore",
+    )
     architecture: str = Field(
         "auto",
         pattern="^(auto|mlp|ensemble|lstm|attention)$",

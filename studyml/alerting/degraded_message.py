@@ -220,8 +220,9 @@ def no_better_message(
         steps=[
             f"See what it did: studyml versions report {version}" if version else "studyml report",
             "Look for a change in the source data: see the runbook.",
-            "Try by hand: studyml retrain --force. If sessions changed for good, learn from those since alone, once"
-            " there are about 200: --training-from DATE",
+            "If sessions take longer or shorter for good, wait: a retraining follows once 100 since are labelled. If"
+            " more changed, learn from those since alone, once there are about 200: --training-from DATE",
+            "Try by hand: studyml retrain --force",
         ],
         links=links.lines("degraded", "studyml_nightly"),
     )

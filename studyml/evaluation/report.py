@@ -27,7 +27,7 @@ BINS = 24
 PARTS = 10
 _SAID = (
     *("version", "architecture", "recipe", "is_fallback", "trained_at", "as_of", "training_samples", "data_window"),
-    "training_from",
+    *("training_from", "level_changes"),
 )
 
 

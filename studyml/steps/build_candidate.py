@@ -13,7 +13,7 @@ from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
 from studyml.errors import TrainingError
 from studyml.evaluation.calibration import evenly
 from studyml.evaluation.gates import Holdout
-from studyml.evaluation.holdout import FILE, newest_rows, write_holdout
+from studyml.evaluation.holdout import FILE, write_holdout
 from studyml.evaluation.importance import first_layer_importance
 from studyml.evaluation.intervals import fit_intervals
 from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
@@ -35,6 +35,7 @@ from studyml.steps.evaluation_report import CURVES, OUT_OF_FOLD, without_gaps
 from studyml.steps.fit_portfolio import Entry, fit_portfolio
 from studyml.steps.fit_recipe import Fitted, fit_recipe, limited, predict_hours
 from studyml.steps.lineage import lineage
+from studyml.steps.newest_level import Split, split_rows, with_newest_level
 from studyml.steps.opening import artifact_store
 from studyml.steps.reference import write_reference
 from studyml.steps.training_data import LABEL, snapshot_columns
@@ -65,30 +66,32 @@ def build_candidate(settings: Settings, run: RetrainingRun, version: str, frame:
     folder = begin_build(store, version)
     kept = Frame({name: frame[name] for name in snapshot_columns(frame)}, frame.vocabularies)
     snapshot = keep_snapshot(store, kept)
-    held = newest_rows(frame["session_date"].astype(np.int64), frame["id"].astype(np.int64), settings.holdout_fraction)
+    split = split_rows(settings, frame)
+    held, levelled = split.held, with_newest_level(frame, split.changes)
+    fitting, judging = levelled.take(~held), frame.take(held)
     recipes = portfolio(settings.architecture, settings.recipe, settings.hyperparameters, seed=settings.seed)
     started = time.monotonic()
-    chosen, entries = fit_portfolio(frame.take(~held), recipes)
+    chosen, entries = fit_portfolio(fitting, recipes)
     seconds = time.monotonic() - started
     fitted = _trained(chosen)
     save(fitted.trained, folder)
-    raw = run_network(open_network(folder / "model.onnx"), fitted.encoder.encode(frame.take(held)))
+    raw = run_network(open_network(folder / "model.onnx"), fitted.encoder.encode(judging))
     with np.errstate(invalid="ignore"):  # infinite less infinite is no number, and so no parity
-        parity = float(np.max(np.abs(raw - predict_hours(fitted, frame.take(held)))))
-    holdout = with_naive(frame.take(~held), frame.take(held), limited(raw))
+        parity = float(np.max(np.abs(raw - predict_hours(fitted, judging))))
+    holdout = with_naive(fitting, judging, limited(raw))
     metrics = _metrics(holdout) | {
         "export_parity_hours": parity if np.isfinite(parity) else None,
         "epochs": fitted.trained.epochs,
         "training_seconds": round(seconds, 1),
         "out_of_fold_mae": _finite(chosen.out_of_fold_mae),
-        "random_split_mae": random_split_mae(frame, chosen.recipe, settings.holdout_fraction),
-        "outlying_labels": int(outlying(frame.take(~held)[LABEL].astype(np.float64)).sum()),
+        "random_split_mae": random_split_mae(levelled, chosen.recipe, settings.holdout_fraction),
+        "outlying_labels": int(outlying(fitting[LABEL].astype(np.float64)).sum()),
         "snapshot_sha256": snapshot,
-        "relative_error": _unseen_error(frame.take(~held), fitted, holdout),
+        "relative_error": _unseen_error(fitting, fitted, holdout),
     }
-    _write_files(folder, frame.take(~held), fitted, holdout)
+    _write_files(folder, fitting, fitted, holdout)
     portfolio_json = [each.to_json(chosen) for each in entries]
-    metadata = _metadata(settings, run, version, frame, held, fitted, metrics, now) | {"portfolio": portfolio_json}
+    metadata = _metadata(settings, run, version, frame, split, fitted, metrics, now) | {"portfolio": portfolio_json}
     write_json(folder / "metadata.json", metadata)
     save_build(store, version)
     return Built(frame, held, chosen.recipe, metrics, metadata["lineage"])
@@ -214,7 +217,7 @@ def _metadata(
     run: RetrainingRun,
     version: str,
     frame: Frame,
-    held: Mask,
+    split: Split,
     fitted: Fitted,
     metrics: dict[str, Any],
     now: datetime,
@@ -230,8 +233,8 @@ def _metadata(
         "is_fallback": False,
         "mae": metrics.get("mae"),
         "rmse": metrics.get("rmse"),
-        "training_samples": int((~held).sum()),
-        "holdout_samples": int(held.sum()),
+        "training_samples": int((~split.held).sum()),
+        "holdout_samples": int(split.held.sum()),
         "features": names,
         "features_dropped": dict(encoder.dropped),
         "products": {each.name: list(each.features) for each in encoder.inputs if each.factors},
@@ -245,6 +248,7 @@ def _metadata(
         "lineage": made_of,
         "data_window": [to_datetime(int(frame["session_date"][row])).isoformat() for row in (0, -1)],
         "training_from": None if settings.training_from is None else settings.training_from.isoformat(),
+        "level_changes": [each.to_json() for each in split.changes],
         "snapshot_sha256": metrics["snapshot_sha256"],
         "as_of": run.as_of.isoformat(),
         "trained_at": now.isoformat(),

@@ -28,7 +28,6 @@ from studyml.database.trials import (
     start_trial,
 )
 from studyml.errors import RegistryError, TrainingError
-from studyml.evaluation.holdout import newest_rows
 from studyml.evaluation.metrics import mean_absolute_error, root_mean_squared_error
 from studyml.evaluation.proposal import Measured, Proposal, propose
 from studyml.features.definition import FEATURES
@@ -39,6 +38,7 @@ from studyml.model.search_space import configurations
 from studyml.monitoring.ledger import new_labels
 from studyml.settings import Settings
 from studyml.steps.fit_recipe import fit_recipe
+from studyml.steps.newest_level import split_rows, with_newest_level
 from studyml.steps.opening import own_database
 from studyml.steps.training_data import LABEL, read_training_data
 from studyml.steps.tuned_recipe import tuned_names, tuned_recipe
@@ -100,8 +100,8 @@ def _rows(settings: Settings, connection: Connection, as_of: datetime, base: Rec
         raise TrainingError(
             f"{len(frame)} labelled sessions{since} are too few to tune on: {settings.retrain_min_labels} are needed."
         )
-    dates, ids = frame["session_date"].astype(np.int64), frame["id"].astype(np.int64)
-    return frame.take(~newest_rows(dates, ids, settings.holdout_fraction)), newest
+    split = split_rows(settings, frame)
+    return with_newest_level(frame, split.changes).take(~split.held), newest
 
 
 def _search_id(frame: Frame, newest: int, base: Recipe, strategy: str) -> str:

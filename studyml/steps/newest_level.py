@@ -1,0 +1,70 @@
+"""What a retraining makes of a lasting change: older labels at the newest level, a holdout from after it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studyml.contract import MAXIMUM_HOURS
+from studyml.evaluation.holdout import newest_rows
+from studyml.evaluation.level import LevelChange, at_newest_level, days_of_change, level_changes
+from studyml.evaluation.naive import LOG_FEATURES, fit_naive
+from studyml.evaluation.paired import groups_of
+from studyml.frame import Frame
+from studyml.settings import Settings
+from studyml.steps.training_data import LABEL
+
+#: Sessions since a change that judge at least: of fewer, chance decides.
+FEWEST_HELD = 30
+
+Mask = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """``held`` [n] masks the holdout; ``changes`` are as large as the other rows say."""
+
+    held: Mask
+    changes: tuple[LevelChange, ...]
+
+
+def split_rows(settings: Settings, frame: Frame) -> Split:
+    """Hold out the newest of the labelled rows of ``frame``, in the order of time, and look for changes of level.
+
+    After a change the holdout is of the sessions since alone, 30 at least: else it would be months until anything that
+    tells of the change is learned from.
+    """
+    follow = settings.level_changes == "follow" and len(frame) > 0
+    days = _days_of_change(frame) if follow else np.zeros(0, np.int64)
+    dates, fraction = _integers(frame, "session_date"), settings.holdout_fraction
+    if len(days):
+        since = int((dates >= days[-1]).sum())
+        fraction = min(fraction, max(fraction * since, FEWEST_HELD) / len(frame))
+    held = newest_rows(dates, _integers(frame, "id"), fraction)
+    fitting = frame.take(~held)
+    changes = level_changes(_residual(fitting), _integers(fitting, "session_date"), days) if len(days) else ()
+    return Split(held, changes)
+
+
+def with_newest_level(frame: Frame, changes: tuple[LevelChange, ...]) -> Frame:
+    """The rows with the hours that they would take at the newest level, at most 24."""
+    if not changes:
+        return frame
+    hours = at_newest_level(frame[LABEL].astype(np.float64), _integers(frame, "session_date"), changes)
+    return frame.with_columns(**{LABEL: np.minimum(hours, MAXIMUM_HOURS)})
+
+
+def _days_of_change(frame: Frame) -> Integers:
+    dates = _integers(frame, "session_date")
+    return days_of_change(_residual(frame), dates, groups_of(_integers(frame, "student_id"), dates))
+
+
+def _residual(frame: Frame) -> NDArray[np.float64]:
+    features = {name: frame[name].astype(np.float64) for name in LOG_FEATURES}
+    hours = frame[LABEL].astype(np.float64)
+    return np.log(hours / fit_naive(features, hours).predict(features, len(hours))["log_linear"])
+
+
+def _integers(frame: Frame, name: str) -> Integers:
+    return frame[name].astype(np.int64)
