@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.level [--quick] [--data FOLDER]
 
-Where there is none: logs of every data process of ``make bench-quality`` (``drifting`` does change), and the two real logs
+Where there is none: logs of every data process of ``make bench-quality`` (``drifting`` does change), and both real logs
 as they grow, 100 sessions at a time. Where there is one: years of the guide's process, ten sessions a day, that take
 longer or shorter from one day on; each night after it looks again. What it brings: the mean absolute error over the 30
 days after such a night, of the default portfolio, with changes followed and ignored, beside the error before the change
@@ -21,11 +21,10 @@ from rich.table import Table
 
 from benchmarks.quality.frames import LABEL, labelled_frame, read_tables
 from benchmarks.quality.log import simulated_log
-from benchmarks.quality.ours import auto_recipes
+from benchmarks.quality.ours import HOLDOUT_SHARE, auto_recipes
 from benchmarks.quality.processes import PROCESSES
 from studyml.features.history import history_from_log
 from studyml.frame import Frame, to_microseconds
-from studyml.settings import Settings
 from studyml.simulation import Simulation, simulate
 from studyml.steps.fit_portfolio import fit_portfolio
 from studyml.steps.fit_recipe import limited, predict_hours
@@ -41,14 +40,9 @@ NIGHTS = (10, 15, 40)
 _DAY, _HOUR = 86_400_000_000, 3_600_000_000
 
 
-def settings(level_changes: str) -> Settings:
-    """The default settings, with changes of level followed or ignored."""
-    return Settings(database_url="postgresql://nobody@localhost/none", level_changes=level_changes)
-
-
-def split(frame: Frame, level_changes: str = "follow") -> Split:
-    """What a retraining would make of the labelled rows, sorted by time here."""
-    return split_rows(settings(level_changes), frame)
+def split(frame: Frame, *, follow: bool = True) -> Split:
+    """What a retraining would make of the labelled rows, oldest first."""
+    return split_rows(frame, holdout_fraction=HOLDOUT_SHARE, follow=follow)
 
 
 def by_time(frame: Frame) -> Frame:
@@ -90,12 +84,12 @@ def nights_until_seen(frame: Frame, day: int) -> float:
     return float("inf")
 
 
-def errors_after(frame: Frame, day: int, night: int, level_changes: str) -> float:
+def errors_after(frame: Frame, day: int, night: int, *, follow: bool) -> float:
     """MAE in hours over 30 days of the portfolio as trained so many nights after the change."""
     dates = frame["session_date"].astype(np.int64)
     now = day + night * _DAY
     known, later = frame.take(dates < now), frame.take((dates >= now) & (dates < now + JUDGED_DAYS * _DAY))
-    found = split(known, level_changes)
+    found = split(known, follow=follow)
     chosen, _ = fit_portfolio(with_newest_level(known, found.changes).take(~found.held), auto_recipes(42))
     if chosen.fitted is None:
         raise AssertionError("the chosen entry of a portfolio is trained")
@@ -131,9 +125,9 @@ def main() -> None:
 def _print_gain(console: Console, progress: Console, years: int) -> None:
     factor, rows = FACTORS[-1], []
     logs = [changed_year(factor, seed) for seed in range(years)]
-    possible = float(np.mean([factor * errors_after(*log, -JUDGED_DAYS, "ignore") for log in logs]))
+    possible = float(np.mean([factor * errors_after(*log, -JUDGED_DAYS, follow=False) for log in logs]))
     for night in NIGHTS:
-        means = [float(np.mean([errors_after(*log, night, how) for log in logs])) for how in ("ignore", "follow")]
+        means = [float(np.mean([errors_after(*log, night, follow=follow) for log in logs])) for follow in (False, True)]
         rows.append((f"{night} nights", *(f"{each:.2f}" for each in (*means, possible))))
         progress.print(*rows[-1], style="dim")
     titles = ("trained after", "ignored, h", "followed, h", "before the change, times it, h")

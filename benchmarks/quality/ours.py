@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from benchmarks.quality.log import Log, hours_of
 from benchmarks.quality.missing import with_gaps_in_turn
 from studyml.errors import TrainingError
-from studyml.evaluation.holdout import newest_rows
 from studyml.evaluation.intervals import COVERAGES, coverage_by_length, fit_intervals, interval_coverage
 from studyml.hyperparameters import Hyperparameters
 from studyml.interval import Interval, bounds
@@ -22,6 +21,7 @@ from studyml.model.recipe import ARCHITECTURES, RECIPES, Recipe, portfolio
 from studyml.settings import Settings
 from studyml.steps.fit_portfolio import Entry, fit_portfolio
 from studyml.steps.fit_recipe import Fitted, fit_recipe, limited, predict_hours
+from studyml.steps.newest_level import split_rows, with_newest_level
 
 Floats = NDArray[np.float64]
 
@@ -31,10 +31,13 @@ NAMES = (*(f"{architecture}/{recipe}" for architecture in ARCHITECTURES for reci
 #: The code that a result of ours depends on.
 CODE = (
     *("studyml/model", "studyml/features", "studyml/interval.py"),
-    *(f"studyml/evaluation/{name}.py" for name in ("folds", "holdout", "intervals", "metrics", "paired")),
-    *(f"studyml/steps/{name}.py" for name in ("fit_portfolio", "fit_recipe")),
+    *(
+        f"studyml/evaluation/{name}.py"
+        for name in ("folds", "holdout", "intervals", "level", "metrics", "paired", "shift")
+    ),
+    *(f"studyml/steps/{name}.py" for name in ("fit_portfolio", "fit_recipe", "newest_level")),
 )
-_HOLDOUT_SHARE = Settings.model_fields["holdout_fraction"].default
+HOLDOUT_SHARE = Settings.model_fields["holdout_fraction"].default
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,15 @@ def fit_auto(log: Log, seed: int, *, gaps: bool) -> dict[str, Forecast]:
 def fit_served(log: Log, seed: int) -> Forecast:
     """The forecast of what a retraining would serve, whatever its gates say."""
     rows = log.training
-    held = newest_rows(rows["session_date"].astype(np.int64), rows["id"].astype(np.int64), _HOLDOUT_SHARE)
+    split = split_rows(rows, holdout_fraction=HOLDOUT_SHARE, follow=True)
+    fitting, holdout = with_newest_level(rows, split.changes).take(~split.held), rows.take(split.held)
     try:
-        chosen, entries = fit_portfolio(rows.take(~held), auto_recipes(seed))
+        chosen, entries = fit_portfolio(fitting, auto_recipes(seed))
     except TrainingError as error:
         return Forecast(None, 0.0, {"why": str(error)})
-    fitted, holdout = _trained(chosen), rows.take(held)
+    fitted = _trained(chosen)
     newest = (hours_of(holdout), limited(predict_hours(fitted, holdout)))
-    intervals = fit_intervals(hours_of(rows)[~held], fitted.out_of_fold, newest=newest)
+    intervals = fit_intervals(hours_of(fitting), fitted.out_of_fold, newest=newest)
     seconds = sum(each.fitted.seconds for each in entries if each.fitted is not None)
     details = {"chosen": name_of(chosen.recipe), "coverage": coverage(log, fitted, intervals)}
     return Forecast(limited(predict_hours(fitted, log.test)), seconds, details)

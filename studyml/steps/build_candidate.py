@@ -66,7 +66,7 @@ def build_candidate(settings: Settings, run: RetrainingRun, version: str, frame:
     folder = begin_build(store, version)
     kept = Frame({name: frame[name] for name in snapshot_columns(frame)}, frame.vocabularies)
     snapshot = keep_snapshot(store, kept)
-    split = split_rows(settings, frame)
+    split = split_rows(frame, holdout_fraction=settings.holdout_fraction, follow=settings.level_changes == "follow")
     held, levelled = split.held, with_newest_level(frame, split.changes)
     fitting, judging = levelled.take(~held), frame.take(held)
     recipes = portfolio(settings.architecture, settings.recipe, settings.hyperparameters, seed=settings.seed)

@@ -11,7 +11,6 @@ from studyml.evaluation.level import LevelChange, at_newest_level, days_of_chang
 from studyml.evaluation.naive import LOG_FEATURES, fit_naive
 from studyml.evaluation.paired import groups_of
 from studyml.frame import Frame
-from studyml.settings import Settings
 from studyml.steps.training_data import LABEL
 
 #: Sessions since a change that judge at least: of fewer, chance decides.
@@ -29,15 +28,14 @@ class Split:
     changes: tuple[LevelChange, ...]
 
 
-def split_rows(settings: Settings, frame: Frame) -> Split:
+def split_rows(frame: Frame, *, holdout_fraction: float, follow: bool) -> Split:
     """Hold out the newest of the labelled rows of ``frame``, in the order of time, and look for changes of level.
 
-    After a change the holdout is of the sessions since alone, 30 at least: else it would be months until anything that
-    tells of the change is learned from.
+    Without ``follow`` there are none. After a change the holdout is of the sessions since alone, 30 at least: else it
+    would be months until anything that tells of the change is learned from.
     """
-    follow = settings.level_changes == "follow" and len(frame) > 0
     days = _days_of_change(frame) if follow else np.zeros(0, np.int64)
-    dates, fraction = _integers(frame, "session_date"), settings.holdout_fraction
+    dates, fraction = _integers(frame, "session_date"), holdout_fraction
     if len(days):
         since = int((dates >= days[-1]).sum())
         fraction = min(fraction, max(fraction * since, FEWEST_HELD) / len(frame))

@@ -100,7 +100,7 @@ def _rows(settings: Settings, connection: Connection, as_of: datetime, base: Rec
         raise TrainingError(
             f"{len(frame)} labelled sessions{since} are too few to tune on: {settings.retrain_min_labels} are needed."
         )
-    split = split_rows(settings, frame)
+    split = split_rows(frame, holdout_fraction=settings.holdout_fraction, follow=settings.level_changes == "follow")
     return with_newest_level(frame, split.changes).take(~split.held), newest
 
 

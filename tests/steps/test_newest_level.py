@@ -81,10 +81,10 @@ def test_without_a_change_a_fifth_is_held_out_and_no_label_moves(lived: Settings
     _, metadata = served(lived)
     frame = derive(read_snapshot(lived.artifact_root, metadata["snapshot_sha256"]))
 
-    split = split_rows(lived, frame)
+    split = split_rows(frame, holdout_fraction=0.2, follow=True)
 
     assert split.changes == ()
-    assert int(split.held.sum()) == round(lived.holdout_fraction * len(frame))
+    assert int(split.held.sum()) == round(0.2 * len(frame))
     assert with_newest_level(frame, split.changes) is frame
 
 
