@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from studyml.evaluation.finding import Finding
 from studyml.evaluation.learning_curves import Member, end_of_training, members_of, overfitting, poor_convergence
-from studyml.evaluation.remedies import CONVERGENCE, FEW_ROWS, OUTLIERS, UNDERFITTING, settings_for
+from studyml.evaluation.remedies import CONVERGENCE, FEW_ROWS, OUTLIERS, UNDERFITTING, Remedy, settings_for
 from studyml.evaluation.shift import Shift, compare_parts
 
 Floats = NDArray[np.float64]
@@ -57,7 +57,7 @@ class Evidence:
     ``names`` [k] says what it is. ``constant``: the features that were dropped, with the reason; only those that a
     person can mend. ``squared``: the loss is a mean of squares; ``is_log``: the target is the standardised logarithm
     of the hours. ``hyperparameters``: what was trained with, by the
-    names of ``STUDYML_HYPERPARAMETERS``.
+    names of ``STUDYML_HYPERPARAMETERS``; ``configured``: those of them that it held.
     """
 
     actual: Floats
@@ -72,13 +72,18 @@ class Evidence:
     squared: bool = True
     is_log: bool = False
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    configured: Mapping[str, Any] = field(default_factory=dict)
+
+    def offered(self, remedies: Sequence[Remedy]) -> tuple[str, ...]:
+        """Those of the remedies that change something for this training, as settings."""
+        return settings_for(remedies, self.hyperparameters, self.configured)
 
 
 def diagnose(curves: Mapping[str, Any], evidence: Evidence) -> tuple[Finding, ...]:
     """Every fault that the curves (``learning_curves.json``) and the rows show, warnings first; often none."""
     members, constant = members_of(curves, squared=evidence.squared), _constant_error(evidence)
-    overfits = overfitting(members, evidence.hyperparameters)
-    converges_badly = poor_convergence(members, constant, evidence.hyperparameters) or (
+    overfits = overfitting(members, evidence.hyperparameters, evidence.configured)
+    converges_badly = poor_convergence(members, constant, evidence.hyperparameters, evidence.configured) or (
         None if overfits else _astray(evidence)
     )
     found = [
@@ -122,7 +127,12 @@ def _astray(evidence: Evidence) -> Finding | None:
         f"The training ended at an error of {ours:.2f} h out of fold where saying the median every time has"
         f" {median:.2f} h: it did not converge to anything of use."
     )
-    return Finding("poor_convergence", "warning", sentence, settings_for(CONVERGENCE, evidence.hyperparameters))
+    return Finding(
+        "poor_convergence",
+        "warning",
+        sentence,
+        evidence.offered(CONVERGENCE),
+    )
 
 
 def _underfitting(evidence: Evidence, members: Sequence[Member], constant: float) -> Finding | None:
@@ -140,7 +150,7 @@ def _underfitting(evidence: Evidence, members: Sequence[Member], constant: float
         f" {theirs:.2f} h, and on its own rows its error ended at {left:.0%} of a constant's. Either it is too small or"
         " too tightly bound, or these features say nothing about a duration."
     )
-    return Finding("underfitting", "warning", sentence, settings_for(UNDERFITTING, evidence.hyperparameters))
+    return Finding("underfitting", "warning", sentence, evidence.offered(UNDERFITTING))
 
 
 def _too_few_rows(evidence: Evidence) -> Finding | None:
@@ -149,7 +159,12 @@ def _too_few_rows(evidence: Evidence) -> Finding | None:
     each = f"{rows / max(inputs, 1):.1f} for each of {inputs} inputs"
     if rows < FEWEST_ROWS:
         sentence = f"{rows} training rows ({each}) are few: the guide asks for {FEWEST_ROWS}."
-        return Finding("too_few_rows", "warning", sentence, (*settings_for(FEW_ROWS, evidence.hyperparameters), more))
+        return Finding(
+            "too_few_rows",
+            "warning",
+            sentence,
+            (*evidence.offered(FEW_ROWS), more),
+        )
     if rows < ROWS_PER_INPUT * inputs:
         sentence = f"{rows} training rows are few for the network's inputs: {each}."
         return Finding("too_few_rows", "information", sentence, (more,))
@@ -235,7 +250,7 @@ def _outliers(evidence: Evidence) -> Finding | None:
         return Finding("outliers", "information", sentence)
     look = "look at these sessions: a timer that ran on is a wrong label, a long session is not"
     # What is removed is what is outlying on the scale of logarithms.
-    removed = settings_for(OUTLIERS, evidence.hyperparameters) if masks["that of their logarithm"].any() else ()
+    removed = evidence.offered(OUTLIERS) if masks["that of their logarithm"].any() else ()
     return Finding("outliers", "warning", sentence, (look, *removed))
 
 

@@ -7,6 +7,7 @@ so that one fold's luck does not.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -73,10 +74,13 @@ def members_of(curves: Mapping[str, Any], *, squared: bool) -> list[Member]:
     ]
 
 
-def overfitting(members: Sequence[Member], current: Mapping[str, Any]) -> Finding | None:
+def overfitting(
+    members: Sequence[Member], current: Mapping[str, Any], configured: Mapping[str, Any] = MappingProxyType({})
+) -> Finding | None:
     """Training error falls while validation error rises, and the gap is beyond chance.
 
-    ``current``: the hyperparameters that were trained with, so that no remedy leads the wrong way.
+    ``current``: the hyperparameters that were trained with, so that no remedy leads the wrong way; ``configured``:
+    those that were set, which a remedy keeps.
     """
     shown = [each for each in members if each.is_finite and _overfits(each)]
     if not shown or 2 * len(shown) < len(members):
@@ -92,7 +96,7 @@ def overfitting(members: Sequence[Member], current: Mapping[str, Any]) -> Findin
         f"After epoch {best:.0f} the training error fell by {-training:.0%} more while the validation error {rose},"
         f" in {len(shown)} of {len(members)} networks: at the end it was {gap:.1f} times the training"
         " error, and the network learned its rows by heart.",
-        settings_for(OVERFITTING, current),
+        settings_for(OVERFITTING, current, configured),
     )
 
 
@@ -107,20 +111,25 @@ def _overfits(member: Member) -> bool:
     return fell and (gap >= FAR_MEMORISED or (gap >= MEMORISED and beyond_noise))
 
 
-def poor_convergence(members: Sequence[Member], constant: float, current: Mapping[str, Any]) -> Finding | None:
+def poor_convergence(
+    members: Sequence[Member],
+    constant: float,
+    current: Mapping[str, Any],
+    configured: Mapping[str, Any] = MappingProxyType({}),
+) -> Finding | None:
     """A training that broke, was thrown off, did not decrease, oscillates, or was stopped while it still improved.
 
-    ``constant``: the error of the best constant in the unit of the curves; ``current``: as for ``overfitting``.
+    ``constant``: the error of the best constant in the unit of the curves; the others: as for ``overfitting``.
     """
     broken = [each for each in members if not each.is_finite]
     if broken:
         epochs = [int(np.argmin(np.isfinite(each.training + each.validation))) + 1 for each in broken]
         end = f"the loss was no longer a number at epoch {_middle(epochs):.0f}"
-        return _convergence(broken, members, end, CONVERGENCE, current)
+        return _convergence(broken, members, end, CONVERGENCE, current, configured)
     for shows, words, remedies in _FAULTS:
         shown = [each for each in members if shows(each, constant)]
         if shown and 2 * len(shown) >= len(members):
-            return _convergence(shown, members, words(shown, constant), remedies, current)
+            return _convergence(shown, members, words(shown, constant), remedies, current, configured)
     return None
 
 
@@ -130,9 +139,10 @@ def _convergence(
     words: str,
     remedies: Sequence[Remedy],
     current: Mapping[str, Any],
+    configured: Mapping[str, Any],
 ) -> Finding:
     sentence = f"In {len(shown)} of {len(members)} networks {words}: the training did not converge."
-    return Finding("poor_convergence", "warning", sentence, settings_for(remedies, current))
+    return Finding("poor_convergence", "warning", sentence, settings_for(remedies, current, configured))
 
 
 def _is_thrown_off(member: Member, constant: float) -> bool:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from studyml.hyperparameters import WITHOUT_EFFECT
@@ -54,15 +55,19 @@ FEW_ROWS = (
 OUTLIERS = (Remedy("training without the outliers (the holdout keeps them)", "outliers", "remove", "other"),)
 
 
-def settings_for(remedies: Sequence[Remedy], current: Mapping[str, Any]) -> tuple[str, ...]:
+def settings_for(
+    remedies: Sequence[Remedy], current: Mapping[str, Any], configured: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[str, ...]:
     """The remedies that change something for the ``current`` recipe and its architecture, each with its setting.
+
+    ``configured`` is what the setting holds already, and keeps.
 
     >>> print(*settings_for(OVERFITTING[:2], {"dropout": 0.1, "l2": 0.03}))
     more dropout: STUDYML_HYPERPARAMETERS='{"dropout": 0.4}'
     """
     ignored = WITHOUT_EFFECT.get(current.get("architecture", ""), frozenset())
     return tuple(
-        f"{each.words}: STUDYML_HYPERPARAMETERS='{json.dumps({each.name: each.value})}'"
+        f"{each.words}: STUDYML_HYPERPARAMETERS='{json.dumps({**configured, each.name: each.value})}'"
         for each in remedies
         if each.name not in ignored and each.helps(current.get(each.name))
     )

@@ -40,6 +40,7 @@ def describe_candidate(folder: Path, frame: Frame, holdout: Holdout, metadata: d
         encoder=encoder,
         recipe=metadata["hyperparameters"],
         curves=load_json(folder / CURVES),
+        configured=metadata["lineage"]["settings"]["hyperparameters"],
     )
     for each in findings:
         _logger.log(logging.WARNING if each.severity == "warning" else logging.INFO, "%s", each.sentence)

@@ -1,6 +1,7 @@
 """Gather what a training run left, and have it diagnosed: from a fit just made, or from a version's files."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,13 @@ def diagnose_training(
     encoder: Encoder,
     recipe: Mapping[str, Any],
     curves: Mapping[str, Any],
+    configured: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """Diagnose a training on the labelled rows of ``frame`` [n], oldest first.
 
     ``newest`` [n]: the holdout, which no network saw; ``predicted`` [n]: hours out of fold, for the holdout those of
     the network, NaN where there is none; ``recipe``: ``asdict`` of it, as ``metadata.json`` has it under
-    ``hyperparameters``.
+    ``hyperparameters``; ``configured``: what the setting of that name held, None where it said nothing.
     """
     actual = frame[LABEL].astype(np.float64)
     estimate = frame["estimated_base_time"].astype(np.float64)
@@ -55,6 +57,7 @@ def diagnose_training(
         squared=recipe["loss"] == "mse",
         is_log=recipe["target"] == "log",
         hyperparameters=_named(recipe),
+        configured={name: value for name, value in configured.items() if value is not None},
     )
     return diagnose(curves, evidence)
 

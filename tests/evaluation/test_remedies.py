@@ -45,6 +45,14 @@ def test_only_what_changes_something_for_the_better_is_offered(remedy: Remedy, c
     assert len(settings_for([remedy], {remedy.name: current})) == helps
 
 
+def test_what_is_set_already_stays_set() -> None:
+    (line,) = settings_for(
+        [Remedy("more dropout", "dropout", 0.4, "more")], {"dropout": 0.2}, {"l2": 0.03, "dropout": 0.2}
+    )
+
+    assert line == """more dropout: STUDYML_HYPERPARAMETERS='{"l2": 0.03, "dropout": 0.4}'"""
+
+
 @pytest.mark.parametrize(("architecture", "offered"), [("mlp", 3), ("attention", 2), ("lstm", 1)])
 def test_what_the_architecture_would_ignore_is_not_offered(architecture: str, offered: int) -> None:
     wanted = [each for each in remedies.OVERFITTING if each.name in ("neurons", "dropout", "l2")]

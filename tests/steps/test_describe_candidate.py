@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from studyml.hyperparameters import Hyperparameters
 from studyml.registry.bundle import verify
 from studyml.settings import Settings
 from studyml.steps.read_evaluation import read_evaluation
@@ -60,6 +61,19 @@ def test_the_first_layers_weights_are_by_input_and_finite(folder: Path) -> None:
     weights = metadata["first_layer_weights"]
     assert set(weights) == set(metadata["features"])
     assert all(np.isfinite(each) and each > 0 for each in weights.values())
+
+
+def test_a_remedy_keeps_what_is_set_already(lived: Settings, constant_network: Callable[[float], None]) -> None:
+    constant_network(20.0)
+
+    decided = retrained(lived.model_copy(update={"hyperparameters": Hyperparameters(l2=0.02)}))
+
+    assert decided is not None
+    found = read(lived.artifact_root / decided["version"], "metadata.json")["diagnosis"]
+    (useless,) = [each for each in found if "did not converge to anything of use" in each["sentence"]]
+    lines = [each for each in useless["remedies"] if "STUDYML_HYPERPARAMETERS" in each]
+    assert lines
+    assert all('{"l2": 0.02, "' in each for each in lines)
 
 
 def test_a_network_of_no_use_is_diagnosed_in_the_log_the_metadata_the_report_and_the_card(
