@@ -75,8 +75,8 @@ def _headline(document: Mapping[str, Any]) -> str:
 def _know(document: Mapping[str, Any]) -> Iterator[str]:
     for each in document["level_changes"] or ():
         yield (
-            f"From {each['since'][:10]} on sessions take {each['factor']:.2f} times as long as before: its"
-            f" {each['sessions']:,} training sessions of before were learned from as if they had, too."
+            f"From {each['since'][:10]} on sessions take {each['factor']:.2f} times as long as before; it learned from"
+            f" the {each['sessions']:,} training sessions of before as if they had, too."
         )
     if document["errors"] is None:
         return
