@@ -13,8 +13,10 @@ Matrix = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int, float], None]
 
-#: Rows handed to TensorFlow at a time, and rows at most on which an epoch's losses are measured.
+#: Rows handed to TensorFlow at a time to train on, and rows at most on which an epoch's losses are measured.
 _CHUNK_ROWS, _MEASURED_ROWS = 65_536, 16_384
+#: Rows that a network predicts at a time: attention and recurrence hold thousands of numbers for each row and member.
+PREDICTED_AT_ONCE = 1_024
 #: An improvement smaller than this is none.
 _LEAST_IMPROVEMENT = 1e-6
 #: How much of a loss is the squared error; the rest is the absolute error.
@@ -65,6 +67,11 @@ class _Watch:
         self.since_mean = 0 if improved else self.since_mean + 1
 
 
+def in_parts(values: NDArray[Any]) -> list[NDArray[Any]]:
+    """The rows of ``values`` [n, …] in parts of PREDICTED_AT_ONCE at most."""
+    return np.array_split(values, max(1, -(-len(values) // PREDICTED_AT_ONCE)))
+
+
 def run_epochs(
     network: Any, matrix: Matrix, target: Matrix, weights: Weights, recipe: Recipe, progress: Progress | None
 ) -> Lived:
@@ -89,7 +96,8 @@ def run_epochs(
         rates.append(float(optimizer.learning_rate))
         for chunk in _chunks(random.permutation(learning), batch):
             train(matrix[chunk], target[chunk, None], weights.training[chunk])
-        losses.append(_mean_losses(errors(matrix[measured], target[measured, None]).numpy(), weights, measured))
+        found = [errors(matrix[part], target[part, None]).numpy() for part in in_parts(measured)]
+        losses.append(_mean_losses(np.concatenate(found), weights, measured))
         if not np.isfinite(losses[-1][1]).all():
             break
         watch.see(epoch, losses[-1][1], recipe, network)

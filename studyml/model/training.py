@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studyml.errors import TrainingError
-from studyml.model.epochs import Lived, Weights, run_epochs
+from studyml.model.epochs import Lived, Weights, in_parts, run_epochs
 from studyml.model.keras_quietly import import_keras
 from studyml.model.networks import (
     Layout,
@@ -104,8 +104,7 @@ def predict(trained: Trained, matrix: Matrix) -> Floats:
 
 
 def _forward(network: Any, matrix: Matrix) -> Matrix:
-    blocks = np.array_split(matrix, max(1, len(matrix) // 8192))
-    return np.concatenate([np.asarray(network(block, training=False)) for block in blocks])
+    return np.concatenate([np.asarray(network(part, training=False)) for part in in_parts(matrix)])
 
 
 def _out_of_fold(network: Any, rows: Rows, target: Target) -> Floats:
