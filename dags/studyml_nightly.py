@@ -28,7 +28,7 @@ Daily at 01:00 UTC, one night at a time, never for missed days (the newest night
   setting.
 - `recipe`: how: `guide`, `selected`, `history`, or `auto`, a portfolio of which the best is chosen. Empty: the setting.
 - `hyperparameters`: changes to every recipe, instead of the setting's. Empty: the setting.
-- `training_from`: learn from sessions since this UTC date only, after a lasting change. Empty: the setting.
+- `training_from`: learn from sessions since this UTC date only, after a change of more than length. Empty: the setting.
 
 ## Example
 

@@ -22,7 +22,7 @@ By hand only. Nights and this DAG exclude each other step by step, so both may r
 - `architecture`: what is trained: `mlp`, `ensemble`, `lstm`, `attention`, or `auto`. Empty: the setting.
 - `recipe`: how: `guide`, `selected`, `history`, or `auto`, a portfolio of which the best is chosen. Empty: the setting.
 - `hyperparameters`: changes to every recipe, instead of the setting's. Empty: the setting.
-- `training_from`: learn from sessions since this UTC date only, after a lasting change. Empty: the setting.
+- `training_from`: learn from sessions since this UTC date only, after a change of more than length. Empty: the setting.
 
 ## Example
 

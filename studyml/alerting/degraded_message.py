@@ -220,9 +220,10 @@ def no_better_message(
         steps=[
             f"See what it did: studyml versions report {version}" if version else "studyml report",
             "Look for a change in the source data: see the runbook.",
-            "If sessions take longer or shorter for good, wait: a retraining follows once 100 since are labelled. If"
-            " more changed, learn from those since alone, once there are about 200: --training-from DATE",
-            "Try by hand: studyml retrain --force",
+            "If sessions take longer or shorter for good, wait: a retraining follows as soon as it is sure, with 100"
+            " labelled since at the earliest. Or try by hand: studyml retrain --force",
+            "If more changed than that, learn from the sessions since alone, once there are about 200:"
+            " studyml retrain --force --training-from DATE",
         ],
         links=links.lines("degraded", "studyml_nightly"),
     )

@@ -281,7 +281,7 @@ _SHIFT_REMEDIES = (
     "look at the newest sessions: new students or topics, another way of recording, a term's end",
     "a network that follows each student: STUDYML_RECIPE=history",
     "retraining sooner: STUDYML_RETRAIN_MIN_LABELS=25",
-    "waiting, if it is to last: a retraining follows longer or shorter sessions once 100 since are labelled",
+    "waiting, if it is to last: a retraining follows as soon as it is sure, with 100 sessions since at the earliest",
     "learning from the sessions since alone, once there are about 200, if more changed than their length:"
     " studyml retrain --force --training-from DATE",
 )

@@ -2,7 +2,7 @@
 
 What is compared are residuals, the logarithm of the hours less that of a log-linear fit, so that a month of long topics
 is no change. The day that parts the rows best is taken for one where a two-sample test of whole students (``shift``) is
-sure of it; then the newer part is looked through again (binary segmentation: Scott and Knott 1974, A cluster analysis
+sure of it; then both parts are looked through again (binary segmentation: Scott and Knott 1974, A cluster analysis
 method for grouping means, Biometrics 30, 507-512).
 """
 
@@ -65,7 +65,8 @@ def level_changes(residual: Floats, date: Integers, days: Integers) -> tuple[Lev
     for number, day in enumerate(days.tolist()):
         older = residual[part == number]
         apart = float(newest - np.median(older)) if len(older) else np.nan
-        found.append(LevelChange(to_datetime(day), float(np.exp(np.nan_to_num(apart))), len(older)))
+        # Rounded, so that another machine's last digit does not make other labels.
+        found.append(LevelChange(to_datetime(day), round(float(np.exp(np.nan_to_num(apart))), 4), len(older)))
     return tuple(found)
 
 
@@ -88,7 +89,8 @@ def _changes(residual: Floats, day: Integers, groups: Integers) -> list[int]:
     cut = _surest(residual, day)
     if cut is None or not _is_change(residual, newer := day >= cut, groups):
         return []
-    return [cut, *_changes(residual[newer], day[newer], groups[newer])]
+    older, later = (_changes(residual[part], day[part], groups[part]) for part in (~newer, newer))
+    return [*older, cut, *later]
 
 
 def _surest(residual: Floats, day: Integers) -> int | None:

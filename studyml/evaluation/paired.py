@@ -31,10 +31,10 @@ class Comparison:
     groups: int
 
 
-def groups_of(student_id: Integers, session_date: Integers) -> Integers:
-    """The group number [n] of each row: its student, or its student's week where students are few."""
+def groups_of(student_id: Integers, session_date: Integers, *, fewest: int = MINIMUM_STUDENTS) -> Integers:
+    """The group number [n] of each row: its student, or its student's week with fewer students than ``fewest``."""
     students = np.unique(student_id, return_inverse=True)[1]
-    if students.max(initial=-1) + 1 >= MINIMUM_STUDENTS:
+    if students.max(initial=-1) + 1 >= fewest:
         return students.astype(np.int64)
     weeks = session_date // _WEEK_MICROSECONDS
     return (

@@ -73,11 +73,7 @@ def _headline(document: Mapping[str, Any]) -> str:
 
 
 def _know(document: Mapping[str, Any]) -> Iterator[str]:
-    for each in document["level_changes"] or ():
-        yield (
-            f"From {each['since'][:10]} on sessions take {each['factor']:.2f} times as long as before; it learned from"
-            f" the {each['sessions']:,} training sessions of before as if they had, too."
-        )
+    yield from _levels(document["level_changes"] or [])
     if document["errors"] is None:
         return
     left = document["residuals"]
@@ -91,6 +87,19 @@ def _know(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _weakest(document["slices"])
     yield from _newcomers(document["slices"])
     yield from _intervals(document["calibration"])
+
+
+def _levels(changes: list[dict[str, Any]]) -> Iterator[str]:
+    """What happened on each day of change, and what was made of the sessions before the newest."""
+    factors = [*(each["factor"] for each in changes), 1.0]
+    for each, before, after in zip(changes, factors, factors[1:], strict=False):
+        yield f"From {each['since'][:10]} on sessions take {before / after:.2f} times as long as before."
+    if changes:
+        sessions = sum(each["sessions"] for each in changes)
+        yield (
+            f"It learned from, and its folds are judged on, the {sessions:,} training sessions before"
+            f" {changes[-1]['since'][:10]} as if they had been like those since."
+        )
 
 
 def _bias(left: Mapping[str, Any]) -> str:

@@ -157,7 +157,8 @@ def _told(objects: Objects) -> Iterator[None]:
         raise
     except TimeoutError:
         raise StoreError(
-            f"{address} stopped answering: check the store that AWS_ENDPOINT_URL names, then try again."
+            f"{address} stopped answering or is too slow: check the store that AWS_ENDPOINT_URL names and the network,"
+            " then try again."
         ) from None
     except (OSError, BotoCoreError, ClientError, ConnectionBroken) as error:
         raise StoreError(

@@ -8,7 +8,6 @@ import numpy as np
 
 from studyml.evaluation.gates import Holdout
 from studyml.evaluation.holdout import read_holdout
-from studyml.evaluation.level import LevelChange
 from studyml.features.encoder import Encoder
 from studyml.frame import Frame
 from studyml.registry.bundle import load_json
@@ -16,7 +15,7 @@ from studyml.scoring.predictor import Output, open_network
 from studyml.steps.diagnose_training import diagnose_training
 from studyml.steps.evaluation_report import CURVES, OUT_OF_FOLD, rows_of, write_evaluation
 from studyml.steps.explain import Learned, version_importance
-from studyml.steps.newest_level import with_newest_level
+from studyml.steps.newest_level import changes_of, with_newest_level
 from studyml.steps.serving import ServedModel
 
 _logger = logging.getLogger("studyml")
@@ -32,9 +31,8 @@ def describe_candidate(folder: Path, frame: Frame, holdout: Holdout, metadata: d
     encoder = Encoder.from_json(stored["features"])
     judged = rows_of(frame, holdout)
     newest = np.isin(frame["id"], holdout.session_id)
-    changes = tuple(LevelChange.from_json(each) for each in metadata.get("level_changes") or ())
     findings = diagnose_training(
-        with_newest_level(frame, changes),
+        with_newest_level(frame, changes_of(metadata)),
         newest,
         _predicted(frame, holdout, read_holdout(folder / OUT_OF_FOLD)),
         encoder=encoder,

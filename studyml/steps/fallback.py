@@ -20,7 +20,7 @@ from studyml.features.encoder import Encoder, Input
 from studyml.frame import Frame
 from studyml.model.naive_network import save_linear
 from studyml.monitoring.degradation import expected_error
-from studyml.registry.bundle import build_folder, write_json
+from studyml.registry.bundle import build_folder, load_json, write_json
 from studyml.registry.kept_snapshots import load_snapshot
 from studyml.registry.retraining import RetrainingRun, set_version
 from studyml.registry.store import begin_build, is_taken, save_build
@@ -29,6 +29,7 @@ from studyml.scoring.predictor import Output
 from studyml.settings import Settings
 from studyml.steps.evaluation_report import write_evaluation
 from studyml.steps.lineage import lineage
+from studyml.steps.newest_level import changes_of, with_newest_level
 from studyml.steps.opening import artifact_store
 from studyml.steps.reference import write_reference
 from studyml.steps.serving import fetch_version
@@ -113,9 +114,10 @@ def _judged_on(
     # Found again: it was published as rejected since, unless no network could be trained.
     rejected = None if candidate is None else find(connection, candidate.version)
     if rejected is not None and rejected.manifest_sha256 is not None:
-        holdout = read_holdout(fetch_version(settings, rejected) / FILE)
+        folder = fetch_version(settings, rejected)
         frame = derive(load_snapshot(artifact_store(settings), rejected.metrics["snapshot_sha256"]))
-        return holdout, float(rejected.metrics["training_median_hours"]), frame
+        frame = with_newest_level(frame, changes_of(load_json(folder / "metadata.json")))
+        return read_holdout(folder / FILE), float(rejected.metrics["training_median_hours"]), frame
     through = run.consumed_through or 0
     settings = settings.model_copy(update={"training_from": None})  # for a median every session is better than none
     return _all_rows(

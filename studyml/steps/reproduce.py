@@ -9,7 +9,6 @@ import numpy as np
 
 from studyml.errors import RegistryError
 from studyml.evaluation.holdout import FILE, read_holdout
-from studyml.evaluation.level import LevelChange
 from studyml.features.definition import derive
 from studyml.frame import Frame
 from studyml.model.recipe import Recipe
@@ -21,7 +20,7 @@ from studyml.scoring.predictor import open_network, run_network
 from studyml.settings import Settings
 from studyml.steps.fit_recipe import fit_recipe, limited
 from studyml.steps.lineage import code_version, libraries
-from studyml.steps.newest_level import with_newest_level
+from studyml.steps.newest_level import changes_of, with_newest_level
 from studyml.steps.opening import artifact_store, own_database
 from studyml.steps.serving import fetch_version
 
@@ -41,12 +40,11 @@ def reproduce(settings: Settings, version: str) -> dict[str, Any]:
     _require_trained(found)
     folder = fetch_version(settings, found)
     metadata, holdout = load_json(folder / "metadata.json"), read_holdout(folder / FILE)
-    changes = tuple(LevelChange.from_json(each) for each in metadata.get("level_changes") or ())
     frame = derive(load_snapshot(artifact_store(settings), metadata["snapshot_sha256"]))
     held = np.isin(frame["id"], holdout.session_id)
     recipe = recipe_of(metadata["hyperparameters"])
     with tempfile.TemporaryDirectory(prefix="studyml-") as temporary:
-        hours = _again(Path(temporary), with_newest_level(frame, changes), held, recipe)
+        hours = _again(Path(temporary), with_newest_level(frame, changes_of(metadata)), held, recipe)
     ids = frame["id"][held]
     order = np.argsort(ids)
     again = hours[order[np.searchsorted(ids, holdout.session_id, sorter=order)]]

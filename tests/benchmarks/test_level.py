@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import level as module
 from benchmarks.level import (
     CHANGE_DAY,
     DAYS,
@@ -25,6 +26,12 @@ def test_a_change_is_seen_within_a_fortnight_and_not_before_it(factor: float) ->
     assert int(before.sum()) == pytest.approx(len(frame) * CHANGE_DAY / DAYS, rel=0.05)
     assert split(frame.take(before)).changes == ()
     assert nights_until_seen(frame, day) <= 14
+
+
+def test_few_students_tell_of_a_change_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STUDENTS", 12)
+
+    assert nights_until_seen(*changed_year(1.4, seed=1)) <= 60
 
 
 @pytest.mark.parametrize(("process", "changes"), [("returning_students", False), ("drifting", True)])

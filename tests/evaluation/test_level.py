@@ -55,15 +55,16 @@ def test_a_student_who_is_new_and_slow_is_no_change() -> None:
     assert found((residual, date, student)) == []
 
 
-def test_the_newest_of_several_changes_is_found_though_it_undoes_the_first() -> None:
-    log = log_of(3, days=150, day_50=0.4, day_110=-0.4)
-    days = days_of_change(*log)
+@pytest.mark.parametrize("back", [0.4, 0.55])
+def test_several_changes_are_found_and_what_was_undone_counts_as_it_is(back: float) -> None:
+    log = log_of(3, days=200, day_60=0.4, day_130=-back)
 
-    assert abs(found(log)[-1] - 110) <= 1
-    changes = level_changes(*log[:2], days)
-    assert changes[-1].factor == pytest.approx(np.exp(-0.4), rel=0.06)
-    if len(changes) == 2:  # before the first, sessions took what they take now
-        assert changes[0].factor == pytest.approx(1, rel=0.06)
+    days = found(log)
+    changes = level_changes(*log[:2], days_of_change(*log))
+
+    assert np.abs(np.array(days) - [60, 130]).max() <= 3
+    assert [each.factor for each in changes] == pytest.approx(np.exp([0.4 - back, -back]), rel=0.08)
+    assert [each.sessions for each in changes] == [10 * days[0], 10 * (days[1] - days[0])]
 
 
 @pytest.mark.parametrize("rows", [9, 10, 30])

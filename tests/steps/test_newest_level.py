@@ -54,7 +54,7 @@ def test_a_retraining_follows_the_change_says_so_and_can_be_repeated(changed: Se
 
     assert abs(change.since - (END - timedelta(days=DAYS_SINCE))) <= timedelta(days=2)
     assert change.factor == pytest.approx(FACTOR, rel=0.1)
-    assert FEWEST_HELD <= len(holdout.actual) < 0.2 * 150 + 5, "judged on sessions from after the change alone"
+    assert len(holdout.actual) == FEWEST_HELD, "judged on sessions from after the change alone"
     labels = dict(query(changed, "SELECT id, actual_duration::float8 FROM study_sessions"))
     assert holdout.actual.tolist() == [labels[session] for session in holdout.session_id.tolist()], "as they were"
     bias = np.mean(np.log(holdout.actual / holdout.predicted["network"]))
