@@ -105,7 +105,6 @@ def test_a_bias_is_said_when_it_is_one_and_not_when_it_may_be_chance() -> None:
     assert any("Sessions take longer than it says: by 3" in each for each in biased["know"])
 
 
-@pytest.mark.parametrize(("patience", "words"), [(None, "had not seen"), (15, "each was stopped where its own fold")])
 def test_changes_of_level_are_said_as_what_happened_on_each_day() -> None:
     """Longer by a half from March on, and by a fifth less than that from April on: 1.2 times what was before March."""
     changes = [
@@ -118,11 +117,12 @@ def test_changes_of_level_are_said_as_what_happened_on_each_day() -> None:
     assert known[:3] == [
         "From 2026-03-01 on sessions take 1.50 times as long as before.",
         "From 2026-04-01 on sessions take 0.80 times as long as before.",
-        "It learned from, and its folds are judged on, the 1,500 training sessions before 2026-04-01 as if they had been"
-        " like those since.",
+        "It learned from, and its folds are judged on, the 1,500 training sessions before 2026-04-01 as if they had"
+        " been like those since.",
     ]
 
 
+@pytest.mark.parametrize(("patience", "words"), [(None, "had not seen"), (15, "each was stopped where its own fold")])
 def test_folds_that_a_training_stopped_by_are_not_called_unseen(patience: int | None, words: str) -> None:
     rows = small([1, 2] * 30, [1.1, 2.1] * 30)
     folded = replace(rows, predicted={**rows.predicted, "fold": np.arange(60) % 5.0})
