@@ -19,7 +19,7 @@ from studyml.steps.observe import observe
 from studyml.steps.score import score
 from tests.conftest import END, NOW, silent
 from tests.steps.retraining import champions, constant_network, last_run, query, retrained
-from tests.steps.test_publish_version import lengthen, status_of
+from tests.steps.test_publish_version import ignoring_changes, lengthen, status_of
 
 __all__ = ["constant_network"]
 DAY = timedelta(days=1)
@@ -27,7 +27,8 @@ DAY = timedelta(days=1)
 
 def passed(settings: Settings, constant_network: Callable[[float], None], promotion: str, **given: object) -> Settings:
     """The settings with that policy, after a candidate that passed the gates by saying 19.5 hours."""
-    changed = settings.model_copy(update={"promotion": promotion, "challenger_min_outcomes": 10, **given})
+    policy = {"promotion": promotion, "challenger_min_outcomes": 10, **given}
+    changed = ignoring_changes(settings).model_copy(update=policy)
     lengthen(settings)
     constant_network(19.5)
     retrained(changed)

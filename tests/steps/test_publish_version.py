@@ -37,6 +37,16 @@ def status_of(settings: Settings, version: str) -> str:
     return str(status)
 
 
+@pytest.fixture
+def lived(lived: Settings) -> Settings:
+    return ignoring_changes(lived)
+
+
+def ignoring_changes(settings: Settings) -> Settings:
+    """Settings with which a retraining does not follow what ``lengthen`` does: else naive predictors were as good."""
+    return settings.model_copy(update={"level_changes": "ignore"})
+
+
 def lengthen(settings: Settings) -> None:
     """Raise the newest labels so far that only a network that says some 19.5 hours comes near them."""
     query(

@@ -19,7 +19,7 @@ from studyml.steps.score import score
 from studyml.steps.train_candidate import train_candidate
 from tests.conftest import END, FIRST_NIGHT, NOW, silent
 from tests.steps.retraining import champions, constant_network, opened, query, retrained
-from tests.steps.test_publish_version import judged, lengthen, status_of
+from tests.steps.test_publish_version import ignoring_changes, judged, lengthen, status_of
 
 __all__ = ["constant_network"]
 WHO = {"actor": "ada", "reason": "twice as long as it should be"}
@@ -29,7 +29,7 @@ LATER = NOW + timedelta(hours=1)
 @pytest.fixture
 def replaced(lived: Settings, constant_network: Callable[[float], None]) -> tuple[Settings, str, str]:
     """Settings, the first champion and the one that took over from it."""
-    first = champions(lived)[0]
+    first, lived = champions(lived)[0], ignoring_changes(lived)
     lengthen(lived)
     constant_network(19.5)
     decided = retrained(lived)
