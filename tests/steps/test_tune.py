@@ -186,6 +186,7 @@ class TestATrial:
         assert {each.epochs for each in seen} == {2}
 
     def test_no_trial_sees_the_holdout(self, observed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        observed = observed.model_copy(update={"level_changes": "ignore"})  # or it would follow these labels
         labelled = query(
             observed,
             "SELECT id, extract(epoch FROM session_date)::bigint FROM study_sessions"
