@@ -127,12 +127,7 @@ def _astray(evidence: Evidence) -> Finding | None:
         f"The training ended at an error of {ours:.2f} h out of fold where saying the median every time has"
         f" {median:.2f} h: it did not converge to anything of use."
     )
-    return Finding(
-        "poor_convergence",
-        "warning",
-        sentence,
-        evidence.offered(CONVERGENCE),
-    )
+    return Finding("poor_convergence", "warning", sentence, evidence.offered(CONVERGENCE))
 
 
 def _underfitting(evidence: Evidence, members: Sequence[Member], constant: float) -> Finding | None:
@@ -159,12 +154,7 @@ def _too_few_rows(evidence: Evidence) -> Finding | None:
     each = f"{rows / max(inputs, 1):.1f} for each of {inputs} inputs"
     if rows < FEWEST_ROWS:
         sentence = f"{rows} training rows ({each}) are few: the guide asks for {FEWEST_ROWS}."
-        return Finding(
-            "too_few_rows",
-            "warning",
-            sentence,
-            (*evidence.offered(FEW_ROWS), more),
-        )
+        return Finding("too_few_rows", "warning", sentence, (*evidence.offered(FEW_ROWS), more))
     if rows < ROWS_PER_INPUT * inputs:
         sentence = f"{rows} training rows are few for the network's inputs: {each}."
         return Finding("too_few_rows", "information", sentence, (more,))
