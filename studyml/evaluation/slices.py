@@ -92,10 +92,12 @@ def _of_lengths(actual: Floats, predicted: Floats) -> Iterator[Dimension]:
         ("actual_length", actual, "Actual length", _BY_ACTUAL),
     ):
         parts = 5 if len(values) >= ROWS_FOR_FIFTHS else 3
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, parts + 1)))
-        codes = np.searchsorted(edges[1:-1], values, side="right").astype(np.int64)
+        # Lengths that read the same are of one slice: two slices never share their words.
+        shown = np.round(values, 2)
+        edges = np.unique(np.quantile(shown, np.linspace(0, 1, parts + 1)))
+        codes = np.searchsorted(edges[1:-1], shown, side="right").astype(np.int64)
         # The words are of the rows in the slice: with ties an edge may be the end of none.
-        ends = [values[codes == code] for code in range(max(1, len(edges) - 1))]
+        ends = [shown[codes == code] for code in range(max(1, len(edges) - 1))]
         levels = tuple(f"{part.min():.2f} to {part.max():.2f} h" if part.size else "none" for part in ends)
         yield Dimension(name, title, levels, codes, note)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from studyml.evaluation.gates import Holdout
@@ -36,6 +36,7 @@ def cut(judged: Holdout, frame: Frame | None) -> dict[str, list[dict[str, object
         max_size=150,
     )
 )
+@example([(8.6875, 1.0, 0, 0.0), (8.69140625, 1.0, 0, 0.0)])  # both read 8.69 h: one slice
 def test_every_session_is_in_exactly_one_slice_of_each_cut(rows: list[tuple[float, float, int, float]]) -> None:
     actual, network, subject, count = (np.array(values) for values in zip(*rows, strict=True))
     frame = features(subject, tuple(f"subject {number}" for number in range(20)))
