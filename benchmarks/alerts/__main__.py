@@ -78,7 +78,7 @@ def _as_json(cells: dict[Case, dict[str, Found]], bounds: list[Bound]) -> dict[s
     listed = [(case, name, found) for case, rules in cells.items() for name, found in rules.items()]
     return {
         "cells": [{**asdict(case), "rule": name, **found.to_json()} for case, name, found in listed],
-        "targets": [asdict(each) for each in targets(cells)],
+        "targets": [asdict(each) for each in targets(cells, bounds)],
         "bounds": [asdict(each) for each in bounds],
     }
 

@@ -4,6 +4,9 @@ After a change, a rule that rings for nothing once in N outcomes at most needs l
 grows (Lorden, Annals of Mathematical Statistics 1971): KL is the Kullback-Leibler divergence of an outcome after the
 change from one before it. That holds for outcomes that are independent, and for a rule that knows both distributions
 exactly; one that estimates them from the training rows needs more.
+
+Beside it: how soon ours would see the change if the expected mean were exact and no outcome depended on another, so that
+n outcomes of a mean that moved by e standard deviations are z standard errors off from n = (z/e)^2 on.
 """
 
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.alerts.errors import ErrorPool, changed
+from studyml.monitoring.degradation import RULES, expected_error
 
 Floats = NDArray[np.float64]
 
@@ -22,13 +26,14 @@ _STEP, _TINY = 0.005, 1e-12
 
 @dataclass(frozen=True)
 class Bound:
-    """Mean days that the best rule needs for a change, at a rate of labelled sessions a day."""
+    """Mean days that the best rule needs for a change, at a rate of labelled sessions a day, and ours if all is known."""
 
     pool: str
     kind: str
     by: float
     rate: float
     days: float
+    ours_knowing_all: float
 
 
 def bound(pool: ErrorPool, kind: str, by: float, rate: float, alarms_a_year: float) -> Bound:
@@ -36,7 +41,17 @@ def bound(pool: ErrorPool, kind: str, by: float, rate: float, alarms_a_year: flo
     before = (pool.actual - pool.predicted) / pool.predicted
     after = (changed(pool, kind, by) - pool.predicted) / pool.predicted
     outcomes = np.log(365 * rate / alarms_a_year) / divergence(after, before)
-    return Bound(pool.name, kind, by, rate, float(outcomes / rate))
+    ours = (RULES[0].z / _effect(before, after)) ** 2
+    return Bound(pool.name, kind, by, rate, float(outcomes / rate), float(ours / rate))
+
+
+def _effect(before: Floats, after: Floats) -> float:
+    """By how many of its standard deviations the mean of what our rule averages rises."""
+    expected = expected_error(1 + before, np.ones(len(before)))
+    if expected is None:
+        raise ValueError("the errors before the change cannot be compared with anything")
+    risen = np.minimum(np.abs(after), expected.cap).mean() - expected.mean
+    return float(risen / (expected.coefficient_of_variation * expected.mean))
 
 
 def divergence(after: Floats, before: Floats) -> float:

@@ -30,7 +30,7 @@ ROWS_PER_PART = 10
 #: More rows than this are sampled evenly: they would move a coverage by less than half a point.
 MAXIMUM_ROWS = 20_000
 
-_FROM_FOLDS = "intervals are taken from the out-of-fold rows"
+_FROM_FOLDS = "intervals are taken from the out-of-fold rows alone"
 _ACROSS_FOLDS = "each fold is judged by intervals taken from the other folds"
 _WITHOUT_FOLDS = "there are no out-of-fold rows, so each fifth of the holdout is judged by the other four"
 

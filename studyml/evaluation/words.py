@@ -201,8 +201,8 @@ def _intervals(calibration: Mapping[str, Any]) -> Iterator[str]:
             off.append("too narrow" if each["actual"] < each["nominal"] else "too wide")
     words = "that is as promised, within chance"
     if off:
-        words = f"from the training rows alone they are {off[0]}, by more than chance; what serves was moved by it"
-    yield f"Of the held-out sessions, {_listed(parts)}: {words}."
+        words = f"these are {off[0]}, by more than chance; what serves was moved by it"
+    yield f"Of the held-out sessions, {_listed(parts)}, where {found['source']}: {words}."
 
 
 def _own(document: Mapping[str, Any]) -> Mapping[str, Any]:

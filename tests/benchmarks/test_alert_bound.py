@@ -30,6 +30,20 @@ def test_equal_samples_do_not_diverge_and_a_change_of_sign_does() -> None:
     assert divergence(np.abs(before), before) == pytest.approx(np.log(2), rel=0.02)
 
 
+def test_ours_knowing_all_is_3_3_standard_errors_off_after_so_many_outcomes() -> None:
+    random = np.random.default_rng(3)
+    predicted = random.uniform(1, 3, ROWS)
+    actual = predicted * (1 + random.uniform(-0.5, 0.5, ROWS))
+    pool = ErrorPool("drawn", actual, predicted, np.array([0]), np.array([ROWS]), np.arange(ROWS))
+
+    found = bound(pool, ERRORS_GROW, 0.5, 2.0, 0.1)
+
+    # |relative error| is uniform from 0 to 0.5, then to 0.75 (the bits below 0 h aside).
+    outcomes = 2 * found.ours_knowing_all
+    standard_error = 0.5 / np.sqrt(12) / np.sqrt(outcomes)
+    assert (0.375 - 0.25) / standard_error == pytest.approx(3.3, rel=0.05)
+
+
 def test_more_labels_and_larger_changes_are_seen_sooner() -> None:
     random = np.random.default_rng(2)
     predicted = random.uniform(1, 3, 5000)

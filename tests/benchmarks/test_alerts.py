@@ -153,8 +153,22 @@ class TestReport:
         reached: list[bool],
     ) -> None:
         cells, text = self.cells(alarms, delays), io.StringIO()
-        assert [each.passed for each in targets(cells)] == reached
-        bounds = [Bound("guide", ERRORS_GROW, 0.5, 20.0, 1.23)]
+        bounds = [Bound("guide", ERRORS_GROW, 0.5, 20.0, 1.23, 2.3)]
+        assert [each.passed for each in targets(cells, bounds)] == reached
         assert print_report(Console(file=text, width=160), cells, bounds) == all(reached)
         assert f"{alarms:.2f}" in text.getvalue()
         assert "1.2" in text.getvalue()
+
+    @pytest.mark.parametrize(
+        ("bound", "delay", "words"),
+        [(2.9, 4, "NO"), (3.1, 4, "NO, the bound is 3.1 days"), (3.1, 3, "yes")],
+    )
+    def test_a_missed_target_below_the_bound_says_so_and_is_missed_all_the_same(
+        self, bound: float, delay: float, words: str
+    ) -> None:
+        bounds = [
+            Bound("guide", kind, 0.5, 20.0, days, 2 * days) for kind, days in zip(KINDS, (1.0, bound), strict=True)
+        ]
+        (_, sees) = targets(self.cells(0.0, [delay]), bounds)
+        assert sees.reached == words
+        assert sees.passed == (words == "yes")

@@ -196,3 +196,25 @@ def test_rows_without_an_out_of_fold_prediction_are_left_out(evidence: Evidence)
 
     assert sum(fold["rows"] for fold in found["cross_validation"]["folds"]) == len(hours) - 50
     assert evaluate(replace(evidence, out_of_fold=none))["cross_validation"] is None
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (1.0, "as promised, within chance"),
+        (3.0, "these are too narrow, by more than chance; what serves was moved by it"),
+        (0.2, "these are too wide, by more than chance; what serves was moved by it"),
+    ],
+)
+def test_the_intervals_that_the_folds_give_are_held_against_the_holdout_in_words(
+    evidence: Evidence, error: float, said: str
+) -> None:
+    holdout = evidence.holdout
+    hours = holdout.predicted["network"]
+    actual = np.clip(hours * (holdout.actual / hours) ** error, 0.1, 24)
+
+    known = evaluate(replace(evidence, holdout=replace(holdout, actual=actual)))["know"]
+
+    (sentence,) = [each for each in known if "in the 80 % interval" in each]
+    assert "where intervals are taken from the out-of-fold rows alone: " in sentence
+    assert said in sentence
