@@ -5,8 +5,8 @@ grows (Lorden, Annals of Mathematical Statistics 1971): KL is the Kullback-Leibl
 change from one before it. That holds for outcomes that are independent, and for a rule that knows both distributions
 exactly; one that estimates them from the training rows needs more.
 
-Beside it: how soon ours would see the change if the expected mean were exact and no outcome depended on another, so that
-n outcomes of a mean that moved by e standard deviations are z standard errors off from n = (z/e)^2 on.
+Beside it: how soon ours would see the change if the expected mean were exact and no outcome depended on another, so
+that n outcomes of a mean that moved by e standard deviations are z standard errors off from n = (z/e)^2 on.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _STEP, _TINY = 0.005, 1e-12
 
 @dataclass(frozen=True)
 class Bound:
-    """Mean days that the best rule needs for a change, at a rate of labelled sessions a day, and ours if all is known."""
+    """Mean days that the best rule needs for a change, at a rate of labelled sessions a day; ours if all is known."""
 
     pool: str
     kind: str

@@ -82,8 +82,8 @@ def _sees_a_large_change(where: str, rate: float, days: int, ours: Found, least:
 def _bounds(bounds: Sequence[Bound]) -> Table:
     table = Table(
         title=f"What the best rule needs that rings {MOST_FALSE_ALARMS:g} times a year for nothing",
-        caption="It knows the errors before and after the change exactly, and no outcome depends on another. Ours: if it"
-        " knew those before exactly, and likewise.",
+        caption="It knows the errors before and after the change exactly, and no outcome depends on another."
+        " Ours: if it knew those before exactly, and likewise.",
         title_justify="left",
         caption_justify="left",
     )
