@@ -57,7 +57,7 @@ def make_frame(sessions: int) -> Frame:
 def guide_loop(frame: Frame) -> int:
     """The guide's network, callbacks and fit, on its standardised features; return the epochs."""
     keras = import_keras()
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(42)
     inputs, hours = fit_encoder(frame).encode(frame), frame[LABEL].astype(np.float64)
     layers = keras.layers

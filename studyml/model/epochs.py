@@ -1,12 +1,13 @@
-"""The epochs of a training: Keras's Adam and layers, whole epochs in one TensorFlow graph, early stopping by member."""
+"""The epochs of a training: Adam and Keras's layers, whole epochs in one TensorFlow graph, early stopping by member."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studyml.model.adam import adam
 from studyml.model.recipe import Recipe
 
 Matrix = NDArray[np.float32]
@@ -79,21 +80,20 @@ def run_epochs(
 
     With early stopping each member gets back the weights of its own best epoch.
     """
-    import keras
+    import tensorflow as tf
 
     random, learning = np.random.default_rng(recipe.seed), np.flatnonzero(weights.learn)
     batch, epochs = min(recipe.batch_at(len(learning)), len(learning)), recipe.epochs_at(len(learning))
-    optimizer = keras.optimizers.Adam(recipe.learning_rate)
-    optimizer.build(network.trainable_variables)
-    train, errors = _graphs(network, optimizer, recipe, batch)
+    rate = tf.Variable(recipe.learning_rate, dtype=tf.float32)
+    train, errors = _graphs(network, adam(network.trainable_variables, rate), recipe, batch)
     measured = _sample(random, len(target))
     members = weights.training.shape[1]
     watch = _Watch(np.full(members, np.inf), np.zeros(members, np.int64), network.get_weights())
     losses: list[tuple[Floats, Floats]] = []
     rates: list[float] = []
     for epoch in range(epochs):
-        _set_rate(optimizer, recipe, epoch / epochs, watch)
-        rates.append(float(optimizer.learning_rate))
+        _set_rate(rate, recipe, epoch / epochs, watch)
+        rates.append(float(rate))
         for chunk in _chunks(random.permutation(learning), batch):
             train(matrix[chunk], target[chunk, None], weights.training[chunk])
         found = [errors(matrix[part], target[part, None]).numpy() for part in in_parts(measured)]
@@ -112,7 +112,7 @@ def run_epochs(
     )
 
 
-def _graphs(network: Any, optimizer: Any, recipe: Recipe, batch: int) -> tuple[Any, Any]:
+def _graphs(network: Any, step_by: Callable[[Sequence[Any]], None], recipe: Recipe, batch: int) -> tuple[Any, Any]:
     """TensorFlow functions: train on some rows in batches, and the loss [n, members] of some rows."""
     import tensorflow as tf
 
@@ -138,7 +138,7 @@ def _graphs(network: Any, optimizer: Any, recipe: Recipe, batch: int) -> tuple[A
                 loss = tf.reduce_sum(tf.reduce_mean(errors, axis=0))
                 if network.losses:
                     loss += tf.add_n(network.losses)
-            optimizer.apply([clipped(each) for each in tape.gradient(loss, variables)], variables)
+            step_by([clipped(each) for each in tape.gradient(loss, variables)])
 
     def errors(matrix: Any, target: Any) -> Any:
         return loss_of(network(matrix, training=False) - target)
@@ -151,13 +151,13 @@ def _graphs(network: Any, optimizer: Any, recipe: Recipe, batch: int) -> tuple[A
     return tf.function(train, input_signature=shapes), tf.function(errors, input_signature=shapes[:2])
 
 
-def _set_rate(optimizer: Any, recipe: Recipe, share: float, watch: _Watch) -> None:
+def _set_rate(rate: Any, recipe: Recipe, share: float, watch: _Watch) -> None:
     """Let the learning rate fall as the recipe says, where ``share`` of the epochs is done."""
     if recipe.schedule == "cosine":
-        optimizer.learning_rate.assign(recipe.learning_rate * max(_LAST_SHARE, 0.5 * (1 + np.cos(np.pi * share))))
+        rate.assign(recipe.learning_rate * max(_LAST_SHARE, 0.5 * (1 + np.cos(np.pi * share))))
     elif recipe.schedule == "plateau" and watch.since_mean >= recipe.plateau_patience:
-        lower = float(optimizer.learning_rate) * recipe.plateau_factor
-        optimizer.learning_rate.assign(max(recipe.plateau_minimum_rate, lower))
+        lower = float(rate) * recipe.plateau_factor
+        rate.assign(max(recipe.plateau_minimum_rate, lower))
         watch.since_mean = 0
 
 

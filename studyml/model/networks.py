@@ -2,7 +2,7 @@
 
 ``members_network`` predicts the recipe's target, one column per member; ``serving_network`` is the same members with
 what turns their mean into hours, and is what is saved, exported and served. Every weight has the members as its first
-axis.
+axis, and so has all that is computed between inputs and output: each product is then one matrix product per member.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from studyml.model.recipe import Recipe
 
 #: The log target leaves the network within these hours, so that no exponential overflows.
 SMALLEST_HOURS, LARGEST_HOURS = 0.01, 100.0
-#: Inputs of every member [batch, members, in] times its own kernel [members, in, out].
-MEMBERS_EQUATION = "bmi,mio->bmo"
+#: Inputs of every member [members, batch, in] times its own kernel [members, in, out].
+MEMBERS_EQUATION = "mbi,mio->mbo"
 _LSTM_UNITS, _LSTM_DROPOUT = (64, 32), 0.2
 _HEADS, _KEY_DIMENSION = 4, 16
 _ATTENTION_LAYERS = (64, 32)
@@ -83,11 +83,11 @@ def members_network(recipe: Recipe, layout: Layout, members: int, rows: int) -> 
     import keras
 
     inputs = keras.Input((layout.inputs,), name="inputs")
-    repeated = keras.layers.RepeatVector(members)(inputs)
+    repeated = keras.ops.tile(keras.ops.expand_dims(inputs, 0), (members, 1, 1))
     if layout.seen:
-        repeated = repeated * layout.seen_by(members)
+        repeated = repeated * layout.seen_by(members)[:, None, :]
     member_targets = _BUILDERS[recipe.architecture](recipe, layout, repeated, rows)
-    return keras.Model(inputs, keras.layers.Flatten()(member_targets))
+    return keras.Model(inputs, keras.ops.transpose(keras.ops.squeeze(member_targets, 2)))
 
 
 def serving_network(recipe: Recipe, layout: Layout, target: Target, members: int) -> Any:
@@ -129,7 +129,7 @@ def first_kernel(network: Any) -> NDArray[np.float32] | None:
 
 
 def _feedforward(recipe: Recipe, layout: Layout, inputs: Any, rows: int) -> Any:  # noqa: ARG001
-    """The guide's layers: inputs [n, members, inputs] to targets [n, members, 1], as all that follow."""
+    """The guide's layers: inputs [members, n, inputs] to targets [members, n, 1], as all that follow."""
     from keras import layers
 
     hidden = inputs
@@ -141,17 +141,17 @@ def _feedforward(recipe: Recipe, layout: Layout, inputs: Any, rows: int) -> Any:
 
 
 def _members_dense(recipe: Recipe, units: int, position: int, rows: int, activation: str) -> Any:
-    """A dense layer of each member, from [n, members, in] to [n, members, units].
+    """A dense layer of each member, from [members, n, in] to [members, n, units].
 
     The initialisers are written out: Keras would take the members axis for part of the fan. Sources: Glorot and
     Bengio (2010) for ``glorot_uniform``, He et al. (2015) for ``he_normal``.
     """
 
     def build(inputs: Any) -> Any:
-        members, width = inputs.shape[1:]
+        width = inputs.shape[-1]
         return _members_einsum(
             MEMBERS_EQUATION,
-            (members, units),
+            (None, units),
             "mo",
             _start(recipe.initializer, width, units, _seed(recipe, position)),
             activation=activation,
@@ -181,14 +181,14 @@ def _lstm(recipe: Recipe, layout: Layout, inputs: Any, rows: int) -> Any:
     from keras import layers, ops
 
     positions = np.array(layout.sequence)
-    sequence = ops.transpose(ops.take(inputs, positions, axis=2), (1, 2, 0, 3))
+    sequence = ops.transpose(ops.take(inputs, positions, axis=2), (0, 2, 1, 3))
     for step, units in enumerate(_LSTM_UNITS):
         outputs = _lstm_layer(sequence, units, _seed(recipe, 200 + 10 * step))
         sequence = ops.stack(outputs, axis=1) if step == 0 else outputs[-1]
         sequence = layers.Dropout(_LSTM_DROPOUT, seed=_seed(recipe, 202 + 10 * step))(sequence)
     plain = [each for each in range(layout.inputs) if each not in set(positions.ravel().tolist())]
     static = _members_dense(recipe, 32, 0, rows, recipe.activation)(ops.take(inputs, np.array(plain), axis=2))
-    joined = layers.Concatenate()([ops.transpose(sequence, (1, 0, 2)), static])
+    joined = layers.Concatenate()([sequence, static])
     joined = _members_dense(recipe, 16, 1, rows, recipe.activation)(joined)
     return _members_dense(recipe, 1, 2, rows, "linear")(joined)
 
@@ -205,7 +205,7 @@ def _lstm_layer(sequence: Any, units: int, seed: int) -> list[Any]:
     start = _start("glorot_uniform", channels, 4 * units, seed)
     enter = _members_einsum("msbi,mio->msbo", (steps, None, 4 * units), "mo", start)(sequence)
     again = initializers.RandomNormal(stddev=(4 * units) ** -0.5, seed=seed + 1)
-    recur = _members_einsum("mbi,mio->mbo", (None, 4 * units), None, again)
+    recur = _members_einsum(MEMBERS_EQUATION, (None, 4 * units), None, again)
     outputs: list[Any] = []
     memory: Any = None
     # Not by slices: the gradient of each would be as large as the whole.
@@ -222,20 +222,17 @@ def _attention(recipe: Recipe, layout: Layout, inputs: Any, rows: int) -> Any:
     """Multi-head attention with every feature as a token: a vector of its own, plus each of its inputs times one."""
     from keras import initializers, layers, ops
 
-    members, width, owned = inputs.shape[1], _HEADS * _KEY_DIMENSION // 2, layout.inputs_of_features()
+    width, owned = _HEADS * _KEY_DIMENSION // 2, layout.inputs_of_features()
     tokens = layers.EinsumDense(
-        "bmfi,mie->bmfe",
-        output_shape=(members, len(owned), width),
+        "mbfi,mie->mbfe",
+        output_shape=(None, len(owned), width),
         bias_axes="mfe",
         kernel_initializer=initializers.RandomNormal(stddev=0.3, seed=_seed(recipe, 200)),
         bias_initializer=initializers.RandomNormal(stddev=0.3, seed=_seed(recipe, 201)),
     )(ops.expand_dims(inputs, 2) * owned)
-    # With the members first every product below is one matrix product for each member: half the time.
-    tokens = ops.transpose(tokens, (1, 0, 2, 3))
     # Scale and centre would be a member's own; the dense layer behind the mean has weights that do the same.
     tokens = layers.LayerNormalization(center=False, scale=False)(tokens + _attend(tokens, _seed(recipe, 202)))
-    said = ops.transpose(ops.mean(tokens, axis=2), (1, 0, 2))
-    hidden = layers.Concatenate()([said, inputs])
+    hidden = layers.Concatenate()([ops.mean(tokens, axis=2), inputs])
     for step, units in enumerate(_ATTENTION_LAYERS):
         hidden = _members_dense(recipe, units, step, rows, recipe.activation)(hidden)
         hidden = layers.Dropout(recipe.dropouts[0], seed=_seed(recipe, 100 + step))(hidden)

@@ -25,6 +25,9 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Progress = Callable[[int, int, float], None]
 
+#: From so many rows on, memory is freed before a training: on fewer, looking for it takes as long as many epochs.
+_FREED_ROWS = 10_000
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -73,7 +76,7 @@ def train(rows: Rows, recipe: Recipe, layout: Layout, progress: Progress | None 
     keras = import_keras()
     import tensorflow as tf
 
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=len(rows.hours) >= _FREED_ROWS)
     keras.utils.set_random_seed(recipe.seed)
     tf.config.experimental.enable_op_determinism()
     members = _plan_members(rows, recipe)

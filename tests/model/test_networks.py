@@ -173,13 +173,13 @@ def test_a_token_of_attention_is_a_feature_whatever_the_order_of_its_inputs() ->
     network = members_network(recipe, layout, MEMBERS, 100)
     kernel, bias, *others = network.get_weights()
 
-    assert (kernel.shape[1], bias.shape[1]) == (INPUTS, 3)
+    assert (kernel.shape[1], bias.shape[2]) == (INPUTS, 3)
     order = [2, 3, 4, 0, 1]
     moved = members_network(recipe, Layout(INPUTS, feature_of=(0, 2, 1, 0, 1)), MEMBERS, 100)
     moved.set_weights([kernel[:, order], bias, *others[:4], *_moved(others[4:], order)])
     assert np.asarray(moved(MATRIX[:, order])) == pytest.approx(np.asarray(network(MATRIX)), abs=1e-5)
     apart = members_network(recipe, Layout(INPUTS), MEMBERS, 100)
-    assert apart.get_weights()[1].shape[1] == INPUTS
+    assert apart.get_weights()[1].shape[2] == INPUTS
 
 
 def _moved(weights: list[np.ndarray], order: list[int]) -> list[np.ndarray]:
