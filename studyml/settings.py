@@ -160,9 +160,8 @@ class Settings(BaseSettings):
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        url = value.get_secret_value()
         # Airflow writes postgres://; SQLAlchemy's form names the driver: all of them mean the same server.
-        url = re.sub(r"^(postgres|postgresql\+psycopg2)://", "postgresql://", url)
+        url = re.sub(r"^(postgres|postgresql\+psycopg2)://", "postgresql://", value.get_secret_value())
         if not url.startswith("postgresql://"):
             raise ValueError("must look like postgresql://user:password@host:5432/name")
         if not _can_be_parsed(url):
@@ -170,6 +169,13 @@ class Settings(BaseSettings):
                 "cannot be parsed: write special characters of user and password as %XX, such as %40 for @"
             )
         return SecretStr(url)
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _is_web_address(cls, value: SecretStr) -> SecretStr:
+        if re.fullmatch(r"(https?://[^\s/?#]+\S*)?", value.get_secret_value()):
+            return value
+        raise ValueError("must look like https://host/path")
 
     @field_validator("artifact_root", mode="before")
     @classmethod

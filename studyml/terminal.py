@@ -52,10 +52,13 @@ def parse_as_of(as_of: str | None, now: datetime, *, option: str = "--as-of") ->
 
 
 def said(option: str, words: str) -> str:
-    """What a person gave for the record, trimmed; raises InputError where it is blank."""
-    if not words.strip():
+    """What a person gave for the record, as one line; raises InputError where it is blank or no text."""
+    line = " ".join(words.split())
+    if not line:
         raise InputError(f"{option} is blank: say in a few words what the record should hold.")
-    return words.strip()
+    if not line.isprintable():
+        raise InputError(f"{option} holds characters that are no text: write it in UTF-8.")
+    return line
 
 
 def who(by: str | None) -> str:

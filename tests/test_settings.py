@@ -104,7 +104,8 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 @pytest.mark.parametrize("field", ["database_url", "source_url", "alert_urls", "ticket_urls", "heartbeat_url"])
 def test_no_secret_is_ever_shown(field: str) -> None:
-    value = "postgresql://ann:topsecret@db/x" if field in ("database_url", "source_url") else "slack://topsecret"
+    schemes = {"database_url": "postgresql://ann:", "source_url": "postgresql://ann:", "heartbeat_url": "https://db/"}
+    value = f"{schemes.get(field, 'slack://')}topsecret@db/x"
     settings = load_settings(**{field: value})
     assert "topsecret" not in repr(settings) + str(settings) + settings.model_dump_json()
     assert isinstance(getattr(settings, field), SecretStr)
@@ -256,3 +257,10 @@ def test_credentials_in_the_address_of_the_artifacts_are_refused_and_not_shown(
 def test_a_folder_stays_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDYML_ARTIFACT_ROOT", "/srv/artifacts")
     assert load_settings(database_url="postgresql://db/x").artifact_root == Path("/srv/artifacts")
+
+
+@pytest.mark.parametrize("address", ["foo", "ftp://foo", "https://", "https:///path", "https://host/a b"])
+def test_a_heartbeat_goes_to_a_web_address(address: str) -> None:
+    with pytest.raises(SettingsError, match="must look like https://host/path"):
+        load_settings(heartbeat_url=address)
+    assert load_settings(heartbeat_url="http://host:8000/path?a=b").heartbeat_url

@@ -183,10 +183,19 @@ _NO_HELP = {
 }
 _SAID = {
     "rejected": "was rejected",
-    "abandoned": "was abandoned",
     "tried": "was on trial",
     "declined": "passed the gates and waited for approval",
 }
+
+
+_ENDED = {"abandoned": "was killed"}
+_OTHER_DATA = [
+    "Look for a change in the source data: see the runbook.",
+    "If sessions take longer or shorter for good, wait: a retraining follows as soon as it is sure, with 100"
+    " labelled since at the earliest. Or try by hand: studyml retrain --force",
+    "If more changed than that, learn from the sessions since alone, once there are about 200:"
+    " studyml retrain --force --training-from DATE",
+]
 
 
 def no_better_message(
@@ -204,14 +213,18 @@ def no_better_message(
     ``verdict`` is the one on the version that served since.
     """
     title, what, follows = _NO_HELP.get(came_to, _NO_HELP["failed"])
+    steps = _OTHER_DATA
     if verdict is not None:
         facts = [
             f"{version} passed the gates, and is off by {verdict['rolling_mae']:.2f} h on average since (MAE); the"
             f" guide's limit is {verdict['threshold']:.2f} h.",
             f"How sure: {_how_sure(verdict)}",
         ]
+    elif came_to in _SAID:
+        facts = [f"The candidate{f' {version}' if version else ''} {_SAID[came_to]}.", *reasons]
     else:
-        facts = [f"The candidate{f' {version}' if version else ''} {_SAID.get(came_to, 'failed')}.", *reasons]
+        facts = [f"The retraining {_ENDED.get(came_to, 'failed')}.", *reasons]
+        steps = ["Mend what it ended of, then: studyml retrain --force"]
     return compose(
         title,
         summary=f"The model is degraded (incident {incident_id}), and {what}.",
@@ -219,11 +232,7 @@ def no_better_message(
         done=[follows],
         steps=[
             f"See what it did: studyml versions report {version}" if version else "studyml report",
-            "Look for a change in the source data: see the runbook.",
-            "If sessions take longer or shorter for good, wait: a retraining follows as soon as it is sure, with 100"
-            " labelled since at the earliest. Or try by hand: studyml retrain --force",
-            "If more changed than that, learn from the sessions since alone, once there are about 200:"
-            " studyml retrain --force --training-from DATE",
+            *steps,
         ],
         links=links.lines("degraded", "studyml_nightly"),
     )

@@ -19,8 +19,8 @@ NIGHT_MISSING = "night_missing"
 TASK_FAILED = "task_failed"
 KINDS = (DEGRADED, CONTRACT_BROKEN, NO_NEW_LABELS, RETRAINING_FAILING, SCORING_LATE, NIGHT_MISSING, TASK_FAILED)
 
-#: Kinds whose one incident is about several things, each with its own message.
-OF_SEVERAL = (CONTRACT_BROKEN, TASK_FAILED)
+#: Kinds of whose messages none stands for another: of a degradation one says that its retraining did not help.
+OF_SEVERAL = (CONTRACT_BROKEN, TASK_FAILED, DEGRADED)
 
 PAGE, TICKET, ESCALATION = "page", "ticket", "escalation"
 
@@ -138,6 +138,11 @@ def close_open(connection: Connection, incident_id: int, *, as_of: datetime, now
 def set_acknowledged(connection: Connection, incident_id: int, *, name: str, now: datetime) -> None:
     """Record who takes care of an open incident; raises RegistryError where it is not open. The caller commits."""
     _change(connection, incident_id, "acknowledged_by = %s, acknowledged_at = %s", (name, now))
+
+
+def set_untaken(connection: Connection, incident_id: int) -> None:
+    """Nobody has taken on what came to an open incident of several things, nor was it escalated. The caller commits."""
+    _change(connection, incident_id, "acknowledged_by = NULL, acknowledged_at = NULL, escalated_at = NULL", ())
 
 
 def set_escalated(connection: Connection, incident_id: int, *, now: datetime) -> None:

@@ -27,6 +27,7 @@ from studyml.alerting.incidents import (
     reopen,
     set_acknowledged,
     set_escalated,
+    set_untaken,
     update_open,
     was_told,
 )
@@ -108,6 +109,8 @@ def _update(connection: Connection, present: Incident, problem: Problem, at: Mom
     severity = PAGE if PAGE in (problem.severity, present.severity) else problem.severity
     title = problem.message(present.id).title if worse else present.title
     update_open(connection, present.id, severity=severity, title=title, figures=problem.figures, as_of=at.as_of)
+    if problem.another:
+        set_untaken(connection, present.id)
     if worse:
         _tell(connection, present.id, problem, at, event="updated", prefix="worse: ")
         return "worsened"

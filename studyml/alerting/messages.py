@@ -27,7 +27,12 @@ SECTIONS = {
 }
 #: What the breaker does (registry/retraining.breaker_open).
 NOT_STARTED = "No other retraining is started on the same data: it takes enough new labels, or studyml retrain --force."
-_WHOLE = "Nothing is lost: the predictions that analysts read stay as they are until newer ones are whole."
+_WHOLE = "Nothing is lost: analysts read the newest predictions that are whole."
+#: What a problem that is over leaves behind; of the others nothing is.
+_LEFT = {
+    CONTRACT_BROKEN: "What was refused stays in studyml.quarantined_rows until the study app corrects it: see the query"
+    " in the runbook."
+}
 
 
 def failure_message(
@@ -44,7 +49,7 @@ def failure_message(
         facts=[f"Night: {moment(as_of)}.", f"Run: {dag_run_id}."],
         done=[
             _WHOLE,
-            f"No further message comes about this task while the incident is open. It closes by itself when {closes}.",
+            f"While its incident is open no further message comes about this task. It closes by itself when {closes}.",
         ],
         steps=[
             first,
@@ -101,7 +106,7 @@ def no_labels_message(
             f"Newest outcome: seen in the night of {moment(newest)}.",
             f"Sessions dated since then, up to {moment(as_of)}: {due}.",
         ],
-        done=["Predictions go out as before. Without outcomes the model is neither judged nor retrained."],
+        done=["Predictions go out as before. Without new outcomes nothing newer is judged, and nothing retrained."],
         steps=[
             f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
             "Ask the study app's owners whether sessions are still recorded and their durations still written.",
@@ -171,20 +176,27 @@ def over_message(incident: Incident, *, note: str, links: Links) -> Message:
     return compose(
         f"over: {incident.title}",
         summary=f"Incident {incident.id} is resolved: {note}.",
-        facts=[f"It was open since {moment(incident.opened_at)}."],
-        done=["Nothing is left to do."],
+        facts=[_since(incident)],
+        done=[_LEFT.get(incident.kind, "Nothing is left to do.")],
         links=links.lines(SECTIONS[incident.kind], "studyml_nightly"),
     )
+
+
+def _since(incident: Incident) -> str:
+    if not incident.times_reopened:
+        return f"It was open since {moment(incident.opened_at)}."
+    times = "once" if incident.times_reopened == 1 else f"{incident.times_reopened} times"
+    return f"It was first opened at {moment(incident.opened_at)}, and came back {times}."
 
 
 def escalation_message(incident: Incident, *, hours: float, links: Links) -> Message:
     """Nobody has acknowledged a page."""
     return compose(
-        f"not acknowledged for {hours:g} h: {incident.title}",
-        summary=f"Nobody has acknowledged incident {incident.id} for {hours:g} h: {incident.title}.",
+        f"not acknowledged for over {hours:g} h: {incident.title}",
+        summary=f"Nobody has acknowledged incident {incident.id} for over {hours:g} h. It began as: {incident.title}.",
         facts=[
-            f"Open since {moment(incident.opened_at)}.",
-            *([f"Version: {incident.model_version}."] if incident.model_version else []),
+            _since(incident),
+            *([f"Version that served then: {incident.model_version}."] if incident.model_version else []),
         ],
         steps=[
             f"Say that you have it: studyml alerts ack {incident.id}",

@@ -155,13 +155,19 @@ _BURY_OLD = """
 
 
 def _next(connection: Connection, addresses: dict[str, str], now: datetime) -> _Item | None:
-    """The next message that is due, locked; those that failed before come last, so that none holds up the others."""
+    """The next message that is due, locked; those that failed before come last, so that none holds up the others.
+
+    Only an incident's own come in their order: a pager that hears that it is over, and then of its beginning, goes on.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT d.id, d.address_fingerprint, e.message_subject, e.message_body, e.event, d.attempts"
             " FROM studyml.deliveries d JOIN studyml.incident_events e ON e.id = d.event_id"
             " WHERE d.status = 'pending' AND d.address_fingerprint = ANY(%s)"
             " AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= %s)"
+            " AND NOT EXISTS (SELECT FROM studyml.deliveries b JOIN studyml.incident_events t ON t.id = b.event_id"
+            " WHERE b.status = 'pending' AND b.address_fingerprint = d.address_fingerprint"
+            " AND t.incident_id = e.incident_id AND t.id < e.id)"
             " ORDER BY d.attempts, d.id LIMIT 1 FOR UPDATE OF d SKIP LOCKED",
             (list(addresses), now),
         )

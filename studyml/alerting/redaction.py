@@ -9,7 +9,9 @@ MASK = "…"
 #: Shorter parts of an address are words such as "hook", not secrets.
 _SECRET_LENGTH = 8
 # Words that every message or many an address is made of: to mask them hides nothing and spoils the text.
-_COMMON = frozenset({"studyml", "localhost", "services", "webhooks", "workflows", "password"})
+_COMMON = frozenset(
+    {"studyml", "localhost", "services", "webhooks", "workflows", "password", "alerting", "predictions"}
+)
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 _PATTERNS = (
@@ -21,6 +23,7 @@ _PATTERNS = (
     (re.compile(r"(Key \([^)\n]*\)=)\(.*?\)"), rf"\g<1>({MASK})"),
     (re.compile(r"(row contains )\(.*\)"), rf"\g<1>({MASK})"),
     (re.compile(r'(COPY [^:\n]*: )".*"'), rf'\g<1>"{MASK}"'),
+    (re.compile(r'(invalid input (?:syntax|value) for [^:\n]*: )".*"'), rf'\g<1>"{MASK}"'),
     (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), MASK),
 )
 
@@ -39,10 +42,13 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def address_secrets(address: str) -> Iterator[str]:
-    """The parts of a receiver's address that nobody may read: its password, and what may be a token.
+    """What of a receiver's address nobody may read: the whole of one with a path, its password, what may be a token.
 
     Not hosts, nor channels that are written as such (``/#channel``): messages may name them.
     """
+    _, _, rest = address.partition("://")
+    if "/" in rest.rstrip("/"):
+        yield from (address, rest)
     yield from _password(address)
     for part in re.split(r"[/?&=:@,]", re.sub(r"/#[^/?&]*", "", address)):
         if len(part) >= _SECRET_LENGTH and not _HOST.fullmatch(part):

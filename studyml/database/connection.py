@@ -91,7 +91,7 @@ def advisory_lock(connection: Connection, name: str, *, wait_seconds: float = 60
 
 
 def _unreachable(url: str, error: psycopg2.Error) -> StudymlError:
-    words = _first_line(error)
+    words = words_of(error)
     return DatabaseError(
         f"PostgreSQL at {describe(url)} cannot be reached ({words}): check that it runs, and that address, user and"
         " password are right."
@@ -100,7 +100,7 @@ def _unreachable(url: str, error: psycopg2.Error) -> StudymlError:
 
 def translate(url: str, error: psycopg2.Error) -> StudymlError:
     """The sentence for a failed statement; the original error stays attached as its cause."""
-    words, place = _first_line(error), describe(url)
+    words, place = words_of(error), describe(url)
     if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.InvalidSchemaName) and "studyml." in words:
         return SchemaError(f"the schema studyml at {place} is not as this version needs it: run 'studyml db upgrade'.")
     if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn):
@@ -116,8 +116,11 @@ def translate(url: str, error: psycopg2.Error) -> StudymlError:
     return DatabaseError(f"PostgreSQL at {place} refused or lost a statement: {words}.")
 
 
-def _first_line(error: psycopg2.Error) -> str:
-    text = str(error).strip().splitlines()
+def words_of(error: psycopg2.Error) -> str:
+    """What PostgreSQL says first, in one line without its full stop, and without the value that it refuses."""
+    text = str(error.diag.message_primary or error).strip().splitlines()
     line = text[0] if text else type(error).__name__
+    if isinstance(error, psycopg2.DataError):
+        line = re.sub(r'".*"', '"…"', line)
     line = re.sub(r"postgres(ql)?://\S+", "postgresql://…", line)
     return re.sub(r"\s+", " ", line).strip().rstrip(".")

@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from studyml.contract import EARLIEST, LATEST, STUDENTS, Column, column
+from studyml.database.connection import words_of
 from studyml.database.scratch import SCHEMA, SOURCE_SCHEMA
 from studyml.database.source import SESSION_FEATURES, TOPIC_COLUMNS
 from studyml.database.source_tables import sql_type
@@ -71,7 +72,7 @@ def _copy(source: Connection, schema: str, scratch: Connection, table: str, colu
         except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
             if isinstance(error, psycopg2.errors.InsufficientPrivilege):
                 raise
-            words = str(error.diag.message_primary or error).rstrip(".")
+            words = words_of(error)
             raise SourceError(
                 f"the source table {schema}.{table} is not as the data contract needs it ({words}): correct it, or"
                 " give studyml a view that is."

@@ -10,6 +10,9 @@ from psycopg2.extensions import connection as Connection
 #: The warning about a category that a version was not trained on (features/definition.py): unusual, not impossible.
 _UNSEEN = "% is not a category that the model knows"
 
+#: A killed process leaves its scoring as it was: nobody knows whether it still runs.
+_SCORING = {None: "its scoring has not begun", "running": "its scoring has begun and not ended"}
+
 
 @dataclass(frozen=True)
 class NightCounts:
@@ -108,4 +111,4 @@ def unfinished_night(connection: Connection) -> tuple[datetime, datetime, str] |
         row = cursor.fetchone()
     if row is None:
         return None
-    return row[0], row[1], "its scoring has not begun" if row[2] is None else f"its scoring is {row[2]}"
+    return row[0], row[1], _SCORING.get(row[2]) or f"its scoring is {row[2]}"

@@ -84,6 +84,14 @@ def last_finished_at(connection: Connection) -> tuple[datetime, datetime] | None
         return cursor.fetchone()
 
 
+def begun_since(connection: Connection, as_of: datetime) -> datetime | None:
+    """When the newest of the nights after ``as_of`` was begun; None where there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(started_at) FROM studyml.nights WHERE as_of > %s", (as_of,))
+        begun: datetime | None = (cursor.fetchone() or (None,))[0]
+    return begun
+
+
 def newest_night(connection: Connection) -> datetime | None:
     """as_of of the newest night that was begun."""
     with connection.cursor() as cursor:

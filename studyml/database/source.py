@@ -18,7 +18,7 @@ from psycopg2.extensions import connection as Connection
 
 from studyml.contract import EARLIEST, LATEST, STUDENTS, STUDY_SESSIONS, TOPICS, Column
 from studyml.database.binary import array_literal, copy_out
-from studyml.database.connection import connect
+from studyml.database.connection import connect, words_of
 from studyml.errors import DatabaseError, SourceError
 from studyml.frame import MISSING, NULL_INTEGER, UNSEEN, Frame
 
@@ -246,7 +246,7 @@ def as_contract(schema: str, table: str) -> Iterator[None]:
     except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):
             raise
-        words = str(error.diag.message_primary or error).rstrip(".")
+        words = words_of(error)
         raise SourceError(
             f"the source table {schema}.{table} is not as the data contract needs it ({words}): correct it, or give"
             " studyml a view that is."

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from studyml.errors import RegistryError, StudymlError
@@ -13,6 +14,8 @@ from studyml.errors import RegistryError, StudymlError
 CONSUMING = ("promoted", "fallback", "rejected", "challenger", "awaiting_approval")
 #: Decisions that brought a version: it serves, is tried beside the champion, or waits for a person.
 BROUGHT = ("promoted", "fallback", "challenger", "awaiting_approval")
+#: Those whose version serves nobody yet, or few, and may still be rejected.
+OPEN_ENDED = ("challenger", "awaiting_approval")
 #: Decisions that brought nothing and used up nothing: the same data would be tried again.
 FAILED = ("failed", "abandoned")
 
@@ -116,14 +119,20 @@ def newest_in_a_row(connection: Connection) -> list[RetrainingRun]:
         return [RetrainingRun(*row) for row in cursor.fetchall()]
 
 
+def newest_tried(connection: Connection) -> RetrainingRun | None:
+    """The newest run that was decided and not skipped."""
+    return _first(connection, "decision IS NOT NULL AND decision <> 'skipped' ORDER BY id DESC")
+
+
 def breaker_open(tries: Sequence[RetrainingRun], failures: int) -> bool:
     """Whether the newest ``failures`` of ``tries`` (newest_in_a_row) all failed: the same data are not tried again."""
     return len(tries) >= failures and all(run.decision in FAILED for run in tries[:failures])
 
 
 def undecided_run(connection: Connection, *, as_of: datetime, dag_run_id: str | None) -> RetrainingRun | None:
-    """The undecided run that a DAG run opened for a night: tried again it goes on with it, and opens no other."""
-    return _first(connection, "as_of = %s AND dag_run_id = %s AND decision IS NULL ORDER BY id DESC", as_of, dag_run_id)
+    """The undecided run that a DAG run, or a command, opened for a night: tried again it goes on with that one."""
+    condition = "as_of = %s AND dag_run_id IS NOT DISTINCT FROM %s AND decision IS NULL ORDER BY id DESC"
+    return _first(connection, condition, as_of, dag_run_id)
 
 
 def decided_for(connection: Connection, incident_id: int) -> RetrainingRun | None:
@@ -156,7 +165,7 @@ def decide(connection: Connection, run_id: int, decision: str, reasons: list[str
 
 @contextmanager
 def failure_recorded(connection: Connection, run_id: int, now: datetime | None) -> Iterator[None]:
-    """Where the work raises an error for a person, the run is ``failed`` with that sentence; committed here.
+    """Where the work raises an error for a person, or PostgreSQL one, the run is ``failed`` with it; committed here.
 
     A failed run uses up no labels, and a retry may still bring it to a decision.
     """
@@ -166,6 +175,15 @@ def failure_recorded(connection: Connection, run_id: int, now: datetime | None) 
         connection.rollback()
         decide(connection, run_id, "failed", [str(error)], now)
         connection.commit()
+        raise
+    except psycopg2.Error as error:
+        if not connection.closed:
+            connection.rollback()
+            # What PostgreSQL says of a value quotes it.
+            words = None if isinstance(error, psycopg2.DataError) else error.diag.message_primary
+            reason = f"PostgreSQL refused a statement: {words or type(error).__name__}"
+            decide(connection, run_id, "failed", [reason], now)
+            connection.commit()
         raise
 
 

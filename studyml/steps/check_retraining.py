@@ -45,7 +45,8 @@ def check_retraining(
     ``training_from`` than it takes, but for a first one.
     """
     with own_database(settings) as connection, advisory_lock(connection, "check_retraining"):
-        if (begun := undecided_run(connection, as_of=as_of, dag_run_id=dag_run_id)) is not None:
+        begun = undecided_run(connection, as_of=as_of, dag_run_id=dag_run_id)
+        if begun is not None and (dag_run_id is not None or now - begun.started_at < ABANDONED_AFTER):
             _logger.info("retraining %d is under way", begun.id)
             return begun.id
         for version in abandon_undecided(connection, now=now, started_before=now - ABANDONED_AFTER):

@@ -31,7 +31,7 @@ def deliver_alerts(settings: Settings, *, now: datetime) -> dict[str, int]:
             connection.commit()
         result = deliver(connection, recipients(settings), now=now, secrets=secrets(settings))
     if not settings.alert_addresses:
-        _logger.warning("STUDYML_ALERT_URLS is not set: nobody is told of an incident")
+        _logger.warning("STUDYML_ALERT_URLS is not set: nobody is paged")
     _logger.info("messages: %d sent, %d wait for a later try, %d given up", result.sent, result.pending, result.dead)
     return asdict(result)
 

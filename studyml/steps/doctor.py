@@ -83,7 +83,7 @@ def _predictions(settings: Settings, now: datetime) -> str:
 def _alerts(settings: Settings, now: datetime) -> str:
     addresses = recipients(settings).all()
     if not settings.alert_addresses:
-        raise StudymlError("STUDYML_ALERT_URLS is not set: nobody is told of an incident.")
+        raise StudymlError("STUDYML_ALERT_URLS is not set: nobody is paged.")
     for address in addresses:
         if not is_known(address):
             raise StudymlError(

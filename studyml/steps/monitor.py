@@ -14,7 +14,7 @@ from studyml.monitoring.degradation import RULES, Evidence, ExpectedError, weigh
 from studyml.monitoring.degradation_query import relative_errors
 from studyml.monitoring.ledger import count_outcomes
 from studyml.monitoring.rolling import SERVED, coverage, rolling_errors
-from studyml.monitoring.verdict import Rule, judge
+from studyml.monitoring.verdict import ERROR, HEALTHY, Rule, Verdict, judge
 from studyml.monitoring.verdicts import Judged, store_verdicts
 from studyml.registry.versions import Version, champion_at, find
 from studyml.settings import Settings
@@ -82,7 +82,7 @@ def _judge_scopes(
         judged.append(
             Judged(
                 rolling,
-                replace(verdict, reason="; ".join([verdict.reason, *unknown])),
+                _with_unknown(verdict, unknown),
                 rule,
                 evidence=known,
                 expected_mae=None if found is None else found.metrics.get("mae"),
@@ -91,6 +91,14 @@ def _judge_scopes(
             )
         )
     return judged
+
+
+def _with_unknown(verdict: Verdict, unknown: list[str]) -> Verdict:
+    """The verdict with what could not be checked: what then looks healthy is an error, what is degraded stays so."""
+    if not unknown:
+        return verdict
+    word = ERROR if verdict.verdict == HEALTHY else verdict.verdict
+    return replace(verdict, verdict=word, reason="; ".join([verdict.reason, *unknown]))
 
 
 def _evidence(connection: Connection, versions: dict[str, Version], as_of: datetime) -> dict[str, Evidence]:
@@ -131,12 +139,12 @@ def _explained(
 
 
 def _from_source(what: str, look: Callable[[], Found], unknown: list[str]) -> Found | None:
-    """What the study app's tables say; where they cannot be read the verdict stands, and says what is ``unknown``."""
+    """What the study app's tables say; where they cannot be read the verdict says what is ``unknown``."""
     try:
         return look()
     except SourceError as error:
         _logger.warning("%s: unknown: %s", what, error)
-        unknown.append(f"{what}: unknown, {error}")
+        unknown.append(f"{what}: unknown, {str(error).rstrip('.')}")
         return None
 
 

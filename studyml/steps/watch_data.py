@@ -38,7 +38,7 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
     reasons = reasons_found(connection, at.as_of, days=days)[:_MOST_REASONS] if found else []
     if not found and unjudged is None:
         if not _was_broken_before(connection, at.as_of):
-            good = "the night was judged, and the study app's data are as they should be"
+            good = "the night was judged, and what is new of the study app's data is as it should be"
             report_over(settings, connection, CONTRACT_BROKEN, at, note=good)
         return
     problem = Problem(

@@ -8,7 +8,7 @@ from studyml.alerting.message import Links
 from studyml.alerting.messages import night_missing_message, scoring_message
 from studyml.database.connection import Connection
 from studyml.database.night_counts import unfinished_night
-from studyml.database.nights import last_finished_at
+from studyml.database.nights import begun_since, last_finished_at
 from studyml.settings import Settings
 from studyml.steps.report_over import report_over
 
@@ -28,11 +28,14 @@ def _watch_finished(settings: Settings, connection: Connection, now: datetime) -
         return  # before its first night a system is not late
     links = Links(settings.runbook_url, settings.airflow_url)
     as_of, finished = found
+    begun, late = begun_since(connection, as_of), timedelta(hours=settings.scoring_late_hours)
     hours = (now - finished).total_seconds() / 3600
     if hours <= NIGHT_DUE_HOURS:
         # Since the last one, a night may have run with any as_of.
         report_over(settings, connection, NIGHT_MISSING, Moment(max(as_of, now), now), note="a night has finished")
         return
+    if begun is not None and now - begun < late:
+        return  # one is under way: it may end the gap, and if it does not its scoring is late
     problem = Problem(
         NIGHT_MISSING,
         PAGE,

@@ -12,7 +12,15 @@ from studyml.database.connection import Connection
 from studyml.monitoring.verdict import DEGRADED as DEGRADED_VERDICTS
 from studyml.monitoring.verdicts import stored_verdict
 from studyml.registry.aftermath import ON_TRIAL, SERVED, WAITING, aftermath
-from studyml.registry.retraining import FAILED, RetrainingRun, breaker_open, decided_for, newest_in_a_row
+from studyml.registry.retraining import (
+    FAILED,
+    OPEN_ENDED,
+    RetrainingRun,
+    breaker_open,
+    decided_for,
+    newest_in_a_row,
+    newest_tried,
+)
 from studyml.registry.versions import champion
 from studyml.settings import Settings
 from studyml.steps.report_over import report_over
@@ -31,6 +39,9 @@ def _watch_streak(settings: Settings, connection: Connection, at: Moment) -> Non
     streak = newest_in_a_row(connection)
     links = Links(settings.runbook_url, settings.airflow_url)
     if not streak:
+        tried = newest_tried(connection)
+        if tried is not None and tried.decision in OPEN_ENDED:
+            return  # what it brought may still be rejected: then the retrainings brought nothing as before
         report_over(settings, connection, RETRAINING_FAILING, at, note="a retraining has brought a new version")
         return
     if len(streak) < settings.retraining_failures:

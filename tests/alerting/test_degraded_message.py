@@ -194,7 +194,7 @@ def test_a_retraining_that_failed_names_no_version() -> None:
     message = no_better_message(incident_id=7, came_to="failed", reasons=[], version=None, links=LINKS)
 
     assert message.subject == "studyml: the retraining keeps failing, a person is needed"
-    assert "- The candidate failed.\n" in message.body
+    assert "- The retraining failed.\n" in message.body
     assert "it takes enough new labels, or studyml retrain --force" in message.body
     assert "1. studyml report\n" in message.body
 

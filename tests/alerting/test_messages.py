@@ -61,8 +61,8 @@ def test_a_failed_task_is_told_with_its_error_night_run_and_what_to_do() -> None
         "- Night: 2026-03-01 01:00 UTC.\n"
         "- Run: scheduled__1.\n"
         "\n"
-        "Nothing is lost: the predictions that analysts read stay as they are until newer ones are whole.\n"
-        "No further message comes about this task while the incident is open. It closes by itself when a later night"
+        "Nothing is lost: analysts read the newest predictions that are whole.\n"
+        "While its incident is open no further message comes about this task. It closes by itself when a later night"
         " finishes without a failed task.\n"
         "\n"
         "Next:\n"
@@ -97,7 +97,7 @@ def test_an_opened_breaker_says_how_a_retraining_is_made_all_the_same() -> None:
 def test_an_escalation_says_how_long_nobody_answered_and_which_incident() -> None:
     message = every_message()["escalation"]
 
-    assert message.subject == "studyml: not acknowledged for 4 h: a task failed"
+    assert message.subject == "studyml: not acknowledged for over 4 h: a task failed"
     assert "studyml alerts ack 7" in message.body
     assert "studyml alerts show 7" in message.body
 

@@ -41,7 +41,7 @@ def test_a_fresh_database_lacks_source_champion_predictions_and_alerts(settings:
         " database with 'studyml load' or 'studyml simulate'.",
         "champion": "no version serves yet: run 'studyml retrain', the first publishes one.",
         "predictions": "no night was scored yet: run 'studyml night'.",
-        "alerts": "STUDYML_ALERT_URLS is not set: nobody is told of an incident.",
+        "alerts": "STUDYML_ALERT_URLS is not set: nobody is paged.",
     }
 
 

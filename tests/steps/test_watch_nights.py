@@ -138,7 +138,7 @@ def test_a_page_that_nobody_takes_on_is_escalated_by_the_same_look(settings: Set
 
     assert subjects(settings) == [
         "studyml: no complete predictions for the night of 2026-03-01 00:00 UTC",
-        "studyml: not acknowledged for 4 h: no complete predictions for the night of 2026-03-01 00:00 UTC",
+        "studyml: not acknowledged for over 4 h: no complete predictions for the night of 2026-03-01 00:00 UTC",
     ]
 
 

@@ -130,7 +130,7 @@ class TestARetrainingForADegradation:
 
         run(settings, "failed", "failed", incident=incident)
         watch(settings, 1)
-        assert any("The candidate failed" in body for body in bodies(settings))
+        assert any("The retraining failed" in body for body in bodies(settings))
 
     def test_a_promoted_version_that_is_degraded_itself_asks_for_a_person_once(
         self, settings: Settings, incident: int
