@@ -380,6 +380,22 @@ def test_the_newest_event_tells_when(connection: Connection) -> None:
     assert newest == at(0).now
 
 
+def test_after_a_silence_a_degradation_is_told_as_well_as_that_its_retraining_did_not_help(
+    connection: Connection,
+) -> None:
+    silence(connection, -1, 1)
+    report(connection)
+    no_help = Message("the retraining did not help", "a person is needed")
+    lifecycle.send(connection, only(connection).id, DEGRADED, PAGE, no_help, at(0.5), event="updated")
+
+    lifecycle.tell_held_back(connection, at(1.5))
+
+    assert [subject for _, _, subject in messages(connection)] == [
+        "studyml: it is bad (page)",
+        "studyml: the retraining did not help",
+    ]
+
+
 def test_a_page_that_a_silence_kept_from_everybody_is_not_escalated_before_it_is_told(connection: Connection) -> None:
     silence(connection, -1, 0.1)
     report(connection)

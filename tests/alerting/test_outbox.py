@@ -157,3 +157,17 @@ def test_a_subject_is_one_line_of_less_than_120_characters(hook: Webhook, subjec
     assert title.endswith("…")
     assert title[:16] == subject[:16].replace("\n", " ")
     assert "\n" not in title
+
+
+def test_what_is_over_is_told_after_its_beginning_also_where_that_was_refused_first(
+    settings: Settings, hook: Webhook, round_: Round
+) -> None:
+    write(settings, "one")
+    hook.status = 500
+    round_(hook.url())
+    write(settings, "one", event="resolved")
+    hook.status = 200
+
+    assert round_(hook.url()).sent == 0, "the beginning waits for its next try, and so does the end"
+    assert round_(hook.url(), minutes=1).sent == 2
+    assert [each["type"] for each in hook.received] == ["failure", "success"]

@@ -90,6 +90,16 @@ def test_what_nobody_configured_is_masked_by_its_form(text: str, redacted: str) 
         assert word not in redact(text, [])
 
 
+def test_a_value_that_postgresql_does_not_take_is_masked() -> None:
+    text = 'ages (invalid input syntax for type double precision: "Ann Smith, born 1990"): correct it'
+    assert redact(text, []) == 'ages (invalid input syntax for type double precision: "…"): correct it'
+
+
+@pytest.mark.parametrize("text", ["see json://127.0.0.1:8081/tok1234", "POST http://127.0.0.1:8081/tok1234 failed"])
+def test_an_address_is_masked_whole_however_short_its_token(text: str) -> None:
+    assert "tok1234" not in redact(text, address_secrets("json://127.0.0.1:8081/tok1234"))
+
+
 @given(
     before=st.text(max_size=40),
     secret=st.text(st.characters(categories=["L", "N"]), min_size=8, max_size=30),

@@ -248,7 +248,7 @@ class TestWhatIsRefused:
         ("change", "words"),
         [
             ("ALTER COLUMN id TYPE uuid USING gen_random_uuid()", "uuid"),
-            ("ALTER COLUMN energy_level TYPE text USING 'high'", '"high"'),
+            ("ALTER COLUMN energy_level TYPE text USING 'high'", 'double precision: "…"'),
             ("ALTER COLUMN session_date TYPE jsonb USING '{}'", "jsonb"),
         ],
     )

@@ -196,6 +196,12 @@ def test_a_replay_never_retrains_and_says_so(lived: Settings, force: bool) -> No
     assert last_run(lived)["reasons"][0].startswith("a replay never retrains")
 
 
+def test_a_command_that_was_killed_goes_on_with_its_run_when_it_is_repeated(quiet: Settings) -> None:
+    run_id = check_retraining(quiet, as_of=LATER, now=NOW, force=True)
+
+    assert check_retraining(quiet, as_of=LATER, now=NOW + timedelta(hours=1)) == run_id
+
+
 def test_a_run_that_was_killed_is_closed_after_half_a_day_and_its_candidate_rejected(quiet: Settings) -> None:
     run_id = check(quiet, force=True)
     query(

@@ -190,6 +190,14 @@ def test_a_source_that_cannot_be_read_leaves_a_verdict_that_says_what_is_unknown
     assert query(world, "SELECT verdict FROM studyml.monitoring_runs WHERE scope = 'served'") == [("suspected",)]
 
 
+def test_what_could_not_be_checked_is_never_healthy(world: Settings) -> None:
+    errors(world, 10, GOOD)
+    assert judge(world)["verdict"] == "healthy"
+    query(world, "ALTER TABLE study_sessions RENAME TO sessions")
+
+    assert judge(world)["verdict"] == "error"
+
+
 def test_the_baseline_and_the_window_are_settings(world: Settings) -> None:
     errors(world, 10, GOOD)
     strict = world.model_copy(update={"baseline_mae": 0.1, "monitoring_window_days": 5})

@@ -78,6 +78,20 @@ def test_another_task_is_told_though_the_incident_is_open(alerting: Settings, ho
     assert scalar(alerting, "SELECT count(*) FROM studyml.incidents") == 1
 
 
+def test_who_took_on_one_task_has_not_taken_on_another(alerting: Settings) -> None:
+    fail(alerting, "retrain.train")
+    query(
+        alerting, "UPDATE studyml.incidents SET acknowledged_by = 'bob', acknowledged_at = now(), escalated_at = now()"
+    )
+    fail(alerting, "retrain.train", night=1)
+    taken_on = "SELECT acknowledged_by, acknowledged_at IS NULL, escalated_at IS NULL FROM studyml.incidents"
+    assert query(alerting, taken_on) == [("bob", False, False)]
+
+    fail(alerting, "score.publish", error="the disk is full.")
+
+    assert query(alerting, taken_on) == [(None, True, True)]
+
+
 @pytest.mark.parametrize("source_broken", [False, True])
 def test_another_task_of_the_run_with_the_same_error_is_noted_and_not_sent(
     alerting: Settings, hook: Webhook, source_broken: bool

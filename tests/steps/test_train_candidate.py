@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studyml.errors import ArtifactError, SourceError
+from studyml.errors import ArtifactError, DatabaseError, SourceError
 from studyml.evaluation.holdout import FILE, read_holdout
 from studyml.features.encoder import Encoder
 from studyml.hyperparameters import Hyperparameters
@@ -265,6 +265,21 @@ def test_a_file_in_the_place_of_the_artifact_root_fails_the_run_with_a_sentence(
 
     assert last_run(quick)["decision"] == "failed"
     assert "check STUDYML_ARTIFACT_ROOT" in last_run(quick)["reasons"][0]
+
+
+def test_a_statement_that_postgresql_refuses_fails_the_run_with_what_it_said(quick: Settings) -> None:
+    query(
+        quick,
+        "CREATE FUNCTION studyml.refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'the tablespace is full'; END $$;"
+        " CREATE TRIGGER refuse BEFORE INSERT ON studyml.model_versions EXECUTE FUNCTION studyml.refuse()",
+    )
+
+    with pytest.raises(DatabaseError, match="the tablespace is full"):
+        train_candidate(quick, retraining_run_id=opened(quick), now=NOW)
+
+    assert last_run(quick)["decision"] == "failed"
+    assert last_run(quick)["reasons"] == ["PostgreSQL refused a statement: the tablespace is full"]
 
 
 def test_a_disk_that_fills_up_fails_the_run_with_a_sentence_and_a_retry_succeeds(

@@ -75,6 +75,18 @@ class TestANightThatIsMissing:
 
         assert incidents(settings) == [("night_missing", "page", "open")]
 
+    def test_is_not_told_while_one_is_under_way_that_may_end_the_gap(self, settings: Settings) -> None:
+        finish(settings, END)
+        scoring(settings, "complete")
+        begun = END + 30 * HOUR
+        query(settings, "INSERT INTO studyml.nights (as_of, replay, started_at) VALUES (%s, false, %s)", begun, begun)
+
+        look(settings, 30.1)
+        assert incidents(settings) == []
+        look(settings, 32.1)
+
+        assert ("night_missing", "page", "open") in incidents(settings), "it has been under way for too long"
+
     def test_before_the_first_night_nothing_is_missing(self, settings: Settings) -> None:
         look(settings, 1000)
 

@@ -102,6 +102,15 @@ class TestFailingInARow:
 
         assert incidents(settings) == [("retraining_failing", "ticket", "resolved")]
 
+    @pytest.mark.parametrize("decision", ["challenger", "awaiting_approval"])
+    def test_is_not_over_while_what_one_brought_may_still_be_rejected(self, settings: Settings, decision: str) -> None:
+        run(settings, "rejected", "rejected", "rejected")
+        watch(settings)
+        run(settings, decision)
+        watch(settings, 1)
+
+        assert incidents(settings) == [("retraining_failing", "ticket", "open")]
+
 
 class TestARetrainingForADegradation:
     @pytest.fixture
