@@ -15,7 +15,7 @@ from studyml.monitoring.degradation_query import relative_errors
 from studyml.monitoring.ledger import count_outcomes
 from studyml.monitoring.rolling import SERVED, coverage, rolling_errors
 from studyml.monitoring.verdict import ERROR, HEALTHY, Rule, Verdict, judge
-from studyml.monitoring.verdicts import Judged, store_verdicts
+from studyml.monitoring.verdicts import Judged, store_verdicts, stored_verdict
 from studyml.registry.versions import Version, champion_at, find
 from studyml.settings import Settings
 from studyml.steps.check_drift import check_drift
@@ -34,20 +34,27 @@ def monitor(
     """Store and return the verdict of every scope, ``served`` first; hours, and the coverages as shares.
 
     A degraded verdict opens one incident with its message, in the same transaction; a healthy one resolves it. A replay
-    stores the verdict only, a mere ``look`` changes nothing.
+    stores the verdict only, and only where the night has none: what the study app has deleted since would change what
+    explains it. A mere ``look`` changes nothing.
     """
     window = settings.monitoring_window_days
     with own_database(settings) as connection, advisory_lock(connection, "monitor"):
         champion = _judged_champion(connection, as_of)
         judged = _judge_scopes(settings, connection, champion, as_of)
-        if not look:
+        replay = is_replay(connection, as_of)
+        if not (look or (replay and _was_judged(connection, as_of))):
             store_verdicts(connection, judged, as_of=as_of, now=now, window_days=window)
-            if not is_replay(connection, as_of):
+            if not replay:
                 follow_up(settings, connection, judged, champion, as_of=as_of, now=now, dag_run_id=dag_run_id)
             connection.commit()
     results = [{"as_of": as_of.isoformat(), **each.columns(window)} for each in judged]
     _logger.info("%s: %s", results[0]["verdict"], results[0]["reason"])
     return results
+
+
+def _was_judged(connection: Connection, as_of: datetime) -> bool:
+    found = stored_verdict(connection, as_of)
+    return found is not None and found["verdict"] != ERROR
 
 
 def _judged_champion(connection: Connection, as_of: datetime) -> Version | None:

@@ -17,6 +17,7 @@ from tests.scoring.world import (
     add_champion,
     add_sessions,
     create_source,
+    finish,
     judged,
     query,
 )
@@ -188,6 +189,24 @@ def test_a_source_that_cannot_be_read_leaves_a_verdict_that_says_what_is_unknown
     assert (found["verdict"], found["coverage"], found["worst_slices"]) == ("suspected", None, [])
     assert re.findall(r"; ([a-z ]+): unknown, ", found["reason"]) == unknown
     assert query(world, "SELECT verdict FROM studyml.monitoring_runs WHERE scope = 'served'") == [("suspected",)]
+
+
+def test_a_replay_leaves_a_verdict_as_it_was_and_makes_up_for_one_that_failed(world: Settings) -> None:
+    def stored() -> list[tuple[object, ...]]:
+        return query(world, "SELECT as_of, scope, verdict, threshold, drift, recorded_at FROM studyml.monitoring_runs")
+
+    errors(world, 10, GOOD)
+    judge(world)
+    before = stored()
+    finish(world, END + DAY)
+    strict = world.model_copy(update={"baseline_mae": 0.1})
+
+    judge(strict)
+    assert stored() == before
+
+    query(world, "UPDATE studyml.monitoring_runs SET verdict = 'error'")
+    judge(strict)
+    assert ("served", "suspected") in [(scope, verdict) for _, scope, verdict, *_ in stored()]
 
 
 def test_what_could_not_be_checked_is_never_healthy(world: Settings) -> None:
