@@ -15,7 +15,7 @@ WHOLE = 0
 SIZES = {GUIDE: (600, 2000, 10_000)}
 OTHER_SIZES = (600, 2000)
 SEEDS = {GUIDE: 10}
-OTHER_SEEDS = {600: 5, 2000: 3, WHOLE: 5}
+OTHER_SEEDS = {600: 10, 2000: 3, WHOLE: 5}
 #: Every architecture with every recipe is measured on this process, elsewhere only the guide's network and what the
 #: default chooses from.
 EVERY_RECIPE = GUIDE
