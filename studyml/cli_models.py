@@ -104,7 +104,7 @@ def tune_command(
         str, typer.Option(help="grid: the guide's; random: draws of width, dropout, learning rate and L2.")
     ] = "grid",
     trials: Annotated[
-        int | None, typer.Option(min=1, help="How many to try; default: the whole grid, or 20 draws.")
+        int | None, typer.Option(min=1, max=1000, help="How many to try; default: the whole grid, or 20 draws.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the draw and of every training.")] = 42,
     architecture: Annotated[str | None, typer.Option(help="What to tune; default: what is deployed.")] = None,

@@ -198,8 +198,8 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         # Pydantic would take seconds since 1970, too, and the day of a date-time without its zone.
-        if not _DATE.fullmatch(value.strip()):
-            raise ValueError("must be a date such as 2026-07-24")
+        if not _DATE.fullmatch(value.strip()) or value.strip() < "1900":
+            raise ValueError("must be a date from 1900 on, such as 2026-07-24")
         return value.strip()
 
     @field_validator("hyperparameters", mode="before")

@@ -116,6 +116,14 @@ def start_trial(connection: Connection, trial_id: int) -> None:
         )
 
 
+def put_back(connection: Connection, trial_id: int) -> None:
+    """Undo ``start_trial`` for one that a person stopped: that is no attempt. The caller commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE studyml.tuning_trials SET status = 'planned', attempts = attempts - 1 WHERE id = %s", (trial_id,)
+        )
+
+
 def record_done(
     connection: Connection,
     trial_id: int,

@@ -103,7 +103,7 @@ def _constant_error(evidence: Evidence) -> float:
     """The error of the best constant in the unit of the learning curves: that of the target, its root where squared."""
     target = np.log(evidence.actual) if evidence.is_log else evidence.actual
     spread = float(target.std()) or 1.0
-    error = spread if evidence.squared else float(np.abs(target - np.median(target)).mean())
+    error = spread if evidence.squared else float(np.abs(target - np.median(target)).mean()) or spread
     return error / spread if evidence.is_log else error
 
 

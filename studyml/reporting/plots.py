@@ -126,6 +126,7 @@ def residuals_predicted(actual: Floats, predicted: Floats, found: Mapping[str, A
     axes.fill_between(at, low, high, color=ORANGE, alpha=0.18, linewidth=0, label="middle 80 %")
     axes.plot(at, middle, color=ORANGE, linewidth=1.8, marker="o", markersize=3, label="median")
     axes.axhline(0, color=INK, linewidth=1, linestyle="--")
+    axes.ticklabel_format(useOffset=False)
     named_axes(axes, "predicted (hours)", "actual − predicted (hours)", legend="upper left")
     return figure
 

@@ -63,7 +63,8 @@ def with_newest_level(frame: Frame, changes: tuple[LevelChange, ...]) -> Frame:
 def _days_of_change(frame: Frame) -> Integers:
     dates = _integers(frame, "session_date")
     groups = groups_of(_integers(frame, "student_id"), dates, fewest=FEWEST_GROUPS)
-    return days_of_change(_residual(frame), dates, groups)
+    units = [_integers(frame, name) for name in ("student_id", "topic_id")]
+    return days_of_change(_residual(frame), dates, groups, units)
 
 
 def _residual(frame: Frame) -> NDArray[np.float64]:

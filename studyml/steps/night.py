@@ -132,7 +132,7 @@ def retrain(
     """Retrain if it is due; return the decision, or None where it was skipped."""
     run_id = check_retraining(settings, as_of=as_of, now=now, force=force, reason=reason)
     if run_id is None:
-        progress("no retraining is due")
+        progress("no retraining is due" if not force else "nothing was trained: see why above")
         return None
     progress("training")
     train_candidate(settings, retraining_run_id=run_id, now=now)

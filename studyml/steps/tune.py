@@ -23,6 +23,7 @@ from studyml.database.trials import (
     find_trial,
     list_trials,
     plan_rows,
+    put_back,
     record_done,
     record_failed,
     start_trial,
@@ -163,6 +164,10 @@ def _run(settings: Settings, connection: Connection, trial: Trial) -> None:
     started = time.monotonic()
     try:
         measured = _measure(seen, wanted)
+    except KeyboardInterrupt:
+        put_back(connection, trial.id)
+        connection.commit()
+        raise
     except TrainingError as error:
         record_failed(connection, trial.id, str(error), seconds=time.monotonic() - started)
     else:

@@ -26,9 +26,9 @@ def log_of(seed: int, *, days: int = 100, a_day: int = 10, students: int = 40, *
     return residual, date, student
 
 
-def found(log: tuple) -> list[int]:
+def found(log: tuple, *units: np.ndarray) -> list[int]:
     """The days of change as numbers from the start."""
-    return ((days_of_change(*log) - START) / DAY).tolist()
+    return ((days_of_change(*log, units) - START) / DAY).tolist()
 
 
 @pytest.mark.parametrize("by", [-0.35, 0.35])
@@ -53,6 +53,40 @@ def test_a_student_who_is_new_and_slow_is_no_change() -> None:
     student[newcomer] = 40 + np.arange(150) % 3
 
     assert found((residual, date, student)) == []
+
+
+def test_other_students_from_a_day_on_are_no_change_and_the_same_ones_are() -> None:
+    seen = 0
+    for seed in range(40):
+        residual, date, student = log_of(seed, day_60=0.35)
+        others = student + 40 * (date >= START + 60 * DAY)
+
+        assert len(found((residual, date, student), student)) == 1
+        seen += bool(found((residual, date, others), others))
+
+    assert seen <= 4
+
+
+def test_other_topics_from_a_day_on_are_no_change() -> None:
+    """Units of 40 days with five topics each, whose length the estimate does not know."""
+    seen = 0
+    for seed in range(40):
+        residual, date, student = log_of(seed, days=240, a_day=5, students=60)
+        random = np.random.default_rng([seed, 1])
+        unit, which = (date - START) // (40 * DAY), random.integers(0, 5, len(date))
+        residual = residual + random.normal(0, 0.3, (6, 5))[unit, which]
+        seen += bool(found((residual, date, student), student, 5 * unit + which))
+
+    assert seen <= 4
+
+
+def test_where_durations_are_rounded_the_day_is_found_as_well() -> None:
+    for seed in range(10):
+        residual, date, student = log_of(seed, day_60=0.5)
+
+        [day] = found((np.round(residual * 2) / 2, date, student))
+
+        assert abs(day - 60) <= 7
 
 
 @pytest.mark.parametrize("back", [0.4, 0.55])

@@ -26,7 +26,7 @@ from studyml.steps.evaluate_candidate import evaluate_candidate
 from studyml.steps.publish_version import publish_version
 from studyml.steps.train_candidate import train_candidate
 from tests.conftest import NOW
-from tests.steps.retraining import champions, constant_network, keep_labels, last_run, opened, query
+from tests.steps.retraining import champions, constant_network, keep_labels, last_run, opened, query, retrained
 
 __all__ = ["constant_network"]
 QUICK = {"architecture": "mlp", "recipe": "guide", "hyperparameters": Hyperparameters(epochs=2, neurons=8, layers=2)}
@@ -335,3 +335,13 @@ def test_no_transaction_stays_open_while_a_network_trains(
         train_candidate(quick, retraining_run_id=run_id, now=NOW)
 
     assert set(found) == {"idle"}
+
+
+def test_labels_that_are_all_the_same_are_learned_and_served(quick: Settings) -> None:
+    query(quick, "UPDATE study_sessions SET actual_duration = 2 WHERE actual_duration IS NOT NULL")
+
+    few_epochs = {"recipe": "history", "hyperparameters": Hyperparameters(epochs=2)}
+    decided = retrained(quick.model_copy(update=few_epochs))
+
+    assert decided is not None
+    assert decided["decision"] in ("promoted", "fallback")

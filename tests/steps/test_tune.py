@@ -225,15 +225,29 @@ class TestATrial:
             "validation_mae": 1.25,
         }
 
+    def test_one_that_a_person_stopped_was_no_attempt(
+        self, observed: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, ids = planned(observed)
+
+        def stopped(*_: Any, **__: Any) -> Fitted:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(tune, "fit_recipe", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run_trial(observed, trial_id=ids[0])
+
+        assert rows(observed, "status, attempts")[0] == ("planned", 0)
+
     def test_one_that_was_killed_is_taken_up_again(self, observed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         _, ids = planned(observed)
 
         def killed(*_: Any, **__: Any) -> Fitted:
-            raise KeyboardInterrupt
+            raise SystemExit
 
         with monkeypatch.context() as patch:
             patch.setattr(tune, "fit_recipe", killed)
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(SystemExit):
                 run_trial(observed, trial_id=ids[0])
         assert rows(observed, "status, attempts")[0] == ("running", 1)
 
