@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -41,9 +42,9 @@ def last_run(settings: Settings) -> dict[str, Any]:
 
 
 def opened(settings: Settings, *, as_of: datetime = END, now: datetime = NOW, force: bool = True) -> int:
-    """Observe, and open a retraining run."""
+    """Observe, and open a retraining run of its own."""
     observe(settings, as_of=as_of, now=now)
-    run_id = check_retraining(settings, as_of=as_of, now=now, force=force)
+    run_id = check_retraining(settings, as_of=as_of, now=now, force=force, dag_run_id=str(uuid4()))
     assert run_id is not None
     return run_id
 

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from studyml.errors import ArtifactError, RegistryError
-from studyml.evaluation.holdout import FILE, read_holdout, read_session_ids
+from studyml.evaluation.holdout import FILE, read_holdout, read_session_ids, write_holdout
+from studyml.features.definition import derive
 from studyml.features.encoder import Input
 from studyml.model.training import Trained
 from studyml.registry.bundle import build_folder, publish
+from studyml.registry.snapshot import read_snapshot
 from studyml.registry.versions import Version
 from studyml.settings import Settings
 from studyml.steps import build_candidate
@@ -22,6 +24,7 @@ from studyml.steps import evaluate_candidate as module
 from studyml.steps.compare_versions import compare_versions
 from studyml.steps.evaluate_candidate import evaluate_candidate
 from studyml.steps.evaluation_report import OUT_OF_FOLD
+from studyml.steps.judge_serving import judge_serving
 from studyml.steps.promote_version import promote_version
 from studyml.steps.publish_version import publish_version
 from studyml.steps.serving import ServedModel
@@ -137,6 +140,28 @@ def test_what_would_be_served_is_judged_and_each_result_is_stored_with_its_numbe
     assert [gates[name]["passed"] for name in ("interval_80", "interval_90")] == [False] * 2
     assert gates["interval_80"]["value"] < 0.1
     assert all(each["value"] is not None for each in gates.values())
+
+
+def test_intervals_are_judged_on_students_by_which_they_were_not_moved(
+    lived: Settings, constant_network: Callable[..., None]
+) -> None:
+    """Errors out of fold that say nothing of the holdout's: what serves was moved by it, and holds it all the same."""
+    constant_network(3.0, whole=True)
+    _, folder = candidate(lived)
+    outside = read_holdout(folder / OUT_OF_FOLD)
+    exact = {**outside.predicted, "network": outside.actual * 0.99}
+    write_holdout(folder / OUT_OF_FOLD, replace(outside, predicted=exact))
+    snapshot = json.loads((folder / "metadata.json").read_text())["snapshot_sha256"]
+    frame = derive(read_snapshot(lived.artifact_root, snapshot))
+    holdout = read_holdout(folder / FILE)
+    few = holdout.take(np.arange(20))
+
+    moved, unmoved = (
+        {each.gate: each.passed for each in judge_serving(folder, frame, rows)} for rows in (holdout, few)
+    )
+
+    assert moved["interval_80"], "four fifths of the holdout tell how far off the fifth is"
+    assert not unmoved["interval_80"], "16 rows tell nothing"
 
 
 def test_a_network_that_wants_what_scoring_cannot_supply_is_not_run(
