@@ -95,9 +95,7 @@ def test_a_heartbeat_that_is_not_heard_fails_the_task_after_the_night_is_finishe
     assert "S3cretPath" not in str(caught.value) + caplog.text
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:{port}/S3cretPath", "S3cretPath", "http://[S3cretPath", "ftp://S3cretPath/"]
-)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{port}/S3cretPath", "http://[S3cretPath"])
 def test_an_address_that_cannot_be_called_is_one_sentence_without_the_address(started: Settings, url: str) -> None:
     scored(started)
 
