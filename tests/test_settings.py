@@ -261,6 +261,6 @@ def test_a_folder_stays_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("address", ["foo", "ftp://foo", "https://", "https:///path", "https://host/a b"])
 def test_a_heartbeat_goes_to_a_web_address(address: str) -> None:
-    with pytest.raises(SettingsError, match="^heartbeat_url is not usable: must look like https://host/path.$"):
+    with pytest.raises(SettingsError, match=r"^heartbeat_url is not usable: must look like https://host/path\.$"):
         load_settings(heartbeat_url=address)
     assert load_settings(heartbeat_url="http://host:8000/path?a=b").heartbeat_url
