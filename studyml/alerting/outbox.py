@@ -157,7 +157,7 @@ _BURY_OLD = """
 def _next(connection: Connection, addresses: dict[str, str], now: datetime) -> _Item | None:
     """The next message that is due, locked; those that failed before come last, so that none holds up the others.
 
-    Only an incident's own come in their order: a pager that hears that it is over, and then of its beginning, goes on.
+    An incident's own come in their order: a pager that hears of the end before the beginning would ring on.
     """
     with connection.cursor() as cursor:
         cursor.execute(

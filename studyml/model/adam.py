@@ -1,6 +1,6 @@
 """Adam with TensorFlow's fused kernel: one operation for each variable, where Keras's own optimizer makes a dozen.
 
-A network of 600 rows spends a third of its training on those, in the making of the graph as much as in its steps.
+With few rows those take a good part of a training, in the making of the graph as much as in its steps.
 """
 
 from collections.abc import Callable, Sequence
