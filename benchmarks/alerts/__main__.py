@@ -17,10 +17,10 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.alerts.arrivals import ARRIVALS
-from benchmarks.alerts.bound import Bound, bound
 from benchmarks.alerts.detectors import OURS, peers_at_hand
 from benchmarks.alerts.errors import GUIDE, REAL_LOGS, ErrorPool, guides_errors, real_errors
 from benchmarks.alerts.measure import KINDS, RATES, Case, Found, measure
+from benchmarks.alerts.oracle import Oracle, oracle
 from benchmarks.alerts.report import LARGE, LATEST, MOST_FALSE_ALARMS, print_report, targets
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -37,18 +37,22 @@ def main() -> int:
         progress.print("skipped the peers: river is not installed")
     years = options.years or (QUICK_YEARS if options.quick else YEARS)
     cells: dict[Case, dict[str, Found]] = {}
-    bounds: list[Bound] = []
+    oracles: list[Oracle] = []
     for pool in _pools(options.logs, options.data, progress):
-        bounds += [bound(pool, kind, LARGE, rate, MOST_FALSE_ALARMS) for rate in LATEST for kind in KINDS]
         for arrivals in ARRIVALS:
             for rate in options.rates:
                 case = Case(pool.name, arrivals, rate)
                 cells[case] = measure(pool, case, years=years, seed=options.seed, peers=peers)
+                oracles += [
+                    oracle(pool, case, kind, LARGE, alarms_a_year=MOST_FALSE_ALARMS, years=years, seed=options.seed)
+                    for kind in KINDS
+                    if rate in LATEST
+                ]
                 done = f"{pool.name}, {arrivals}, {rate:g} a day: {cells[case][OURS].years} years"
                 progress.print(done, style="dim", highlight=False)
-    reached = print_report(Console(width=None if sys.stdout.isatty() else _WIDTH), cells, bounds)
+    reached = print_report(Console(width=None if sys.stdout.isatty() else _WIDTH), cells, oracles)
     if options.json:
-        options.json.write_text(json.dumps(_as_json(cells, bounds), indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(_as_json(cells, oracles), indent=2) + "\n", encoding="utf-8")
     return 1 if options.check and not reached else 0
 
 
@@ -74,12 +78,12 @@ def _pools(names: list[str], data: Path, progress: Console) -> list[ErrorPool]:
     return [guides_errors() if name == GUIDE else real_errors(data / name) for name in present]
 
 
-def _as_json(cells: dict[Case, dict[str, Found]], bounds: list[Bound]) -> dict[str, object]:
+def _as_json(cells: dict[Case, dict[str, Found]], oracles: list[Oracle]) -> dict[str, object]:
     listed = [(case, name, found) for case, rules in cells.items() for name, found in rules.items()]
     return {
         "cells": [{**asdict(case), "rule": name, **found.to_json()} for case, name, found in listed],
-        "targets": [asdict(each) for each in targets(cells, bounds)],
-        "bounds": [asdict(each) for each in bounds],
+        "targets": [asdict(each) for each in targets(cells, oracles)],
+        "oracles": [asdict(each) for each in oracles],
     }
 
 

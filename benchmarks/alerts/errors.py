@@ -76,14 +76,15 @@ def real_errors(folder: Path) -> ErrorPool:
 def changed(pool: ErrorPool, kind: str, by: float) -> Floats:
     """The actual hours [n] after a change that raises the MAE by the share ``by`` (0.5: half as much again).
 
-    Either every error actual - predicted is multiplied by one factor, or every duration is; the factor is the one that
-    gives this MAE once the durations are cut to what the data contract allows.
+    Either every duration is multiplied by one factor, or the ratio of each to its prediction is raised to one power:
+    twice as long becomes three times, half as long a third, and no duration becomes negative. The factor is the one
+    that gives this MAE once the durations are cut to what the data contract allows.
     """
 
     def after(factor: float) -> Floats:
         grown = pool.actual * factor
         if kind == ERRORS_GROW:
-            grown = pool.predicted + factor * (pool.actual - pool.predicted)
+            grown = pool.predicted * (pool.actual / pool.predicted) ** factor
         return np.clip(grown, SHORTEST, MAXIMUM_HOURS)
 
     low, high = 1.0, 10.0

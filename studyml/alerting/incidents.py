@@ -1,6 +1,5 @@
 """Incidents: one open per kind, with a log of events; a message is an event's text (tables ``incidents`` …)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,16 +18,13 @@ NIGHT_MISSING = "night_missing"
 TASK_FAILED = "task_failed"
 KINDS = (DEGRADED, CONTRACT_BROKEN, NO_NEW_LABELS, RETRAINING_FAILING, SCORING_LATE, NIGHT_MISSING, TASK_FAILED)
 
-#: Kinds of whose messages none stands for another: of a degradation one says that its retraining did not help.
-OF_SEVERAL = (CONTRACT_BROKEN, TASK_FAILED, DEGRADED)
-
 PAGE, TICKET, ESCALATION = "page", "ticket", "escalation"
 
 _COLUMNS = (
     "id, kind, severity, status, title, model_version, opened_as_of, opened_at, updated_as_of, resolved_as_of,"
     " resolved_at, acknowledged_by, acknowledged_at, escalated_at, times_reopened, figures"
 )
-_EVENT = "id, event, as_of, recorded_at, actor, note, severity, message_subject, message_body, held_back"
+EVENT_COLUMNS = "id, event, as_of, recorded_at, actor, note, severity, message_subject, message_body, held_back"
 
 
 @dataclass(frozen=True)
@@ -98,17 +94,28 @@ def open_incident(
 
 
 def update_open(
-    connection: Connection, incident_id: int, *, severity: str, title: str, figures: dict[str, Any], as_of: datetime
+    connection: Connection,
+    incident_id: int,
+    *,
+    severity: str,
+    title: str,
+    model_version: str | None,
+    figures: dict[str, Any],
+    as_of: datetime,
 ) -> None:
-    """Add ``figures`` to an open incident; raises RegistryError where it is not open. The caller commits."""
+    """Bring an open incident up to date, adding ``figures``; raises RegistryError where it is not open.
+
+    The caller commits.
+    """
     _change(
         connection,
         incident_id,
         # Who took on a ticket has not answered a page.
-        "updated_as_of = greatest(updated_as_of, %s), title = %s, figures = figures || %s,"
+        "updated_as_of = greatest(updated_as_of, %s), title = %s, model_version = coalesce(%s, model_version),"
+        " figures = figures || %s,"
         " acknowledged_by = CASE WHEN severity = %s THEN acknowledged_by END,"
         " acknowledged_at = CASE WHEN severity = %s THEN acknowledged_at END, severity = %s",
-        (as_of, title, Json(figures), severity, severity, severity),
+        (as_of, title, model_version, Json(figures), severity, severity, severity),
     )
 
 
@@ -203,51 +210,6 @@ def newest_of_kind(connection: Connection, kind: str) -> Incident | None:
     return found[0] if found else None
 
 
-def was_told(connection: Connection, incident_id: int, severities: Sequence[str] = (PAGE, TICKET)) -> bool:
-    """Whether an incident has had a message of these severities since it was opened or reopened last."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM studyml.incident_events WHERE incident_id = %(id)s AND message_body IS NOT NULL"
-            " AND NOT held_back AND coalesce(severity, 'page') = ANY(%(severities)s)"
-            " AND id >= (SELECT max(id) FROM studyml.incident_events WHERE incident_id = %(id)s"
-            " AND event IN ('opened', 'reopened')))",
-            {"id": incident_id, "severities": list(severities)},
-        )
-        return bool((cursor.fetchone() or (False,))[0])
-
-
-def is_believed_open(connection: Connection, incident_id: int) -> bool:
-    """Whether somebody was told of an incident and not, since then, that it is over: a silence may have kept that."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT bool_or(event <> 'resolved') FROM studyml.incident_events WHERE incident_id = %(id)s"
-            " AND message_body IS NOT NULL AND NOT held_back AND id >= (SELECT coalesce(max(id), 0)"
-            " FROM studyml.incident_events WHERE incident_id = %(id)s AND event = 'resolved'"
-            " AND message_body IS NOT NULL AND NOT held_back)",
-            {"id": incident_id},
-        )
-        return bool((cursor.fetchone() or (False,))[0])
-
-
-def held_back(connection: Connection, *, since: datetime) -> list[tuple[Incident, Event]]:
-    """What a silence held back after ``since`` and nothing followed: messages of open incidents, and recoveries.
-
-    The newest of each incident, and of one that is OF_SEVERAL things the newest about each of them.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT incident_id, {_EVENT} FROM (SELECT DISTINCT ON (incident_id, topic) * FROM (SELECT e.*,"
-            " CASE WHEN i.kind = ANY(%(several)s) THEN e.message_subject END AS topic FROM studyml.incident_events e"
-            " JOIN studyml.incidents i ON i.id = e.incident_id WHERE e.message_body IS NOT NULL"
-            " AND e.recorded_at > %(since)s AND e.id >= (SELECT max(b.id) FROM studyml.incident_events b"
-            " WHERE b.incident_id = e.incident_id AND b.event IN ('opened', 'reopened'))) AS told"
-            " ORDER BY incident_id, topic, id DESC) AS newest WHERE held_back ORDER BY id",
-            {"several": list(OF_SEVERAL), "since": since},
-        )
-        found = [(find_incident(connection, incident_id), Event(*rest)) for incident_id, *rest in cursor.fetchall()]
-    return [(each, event) for each, event in found if (each.status == "open") == (event.event != "resolved")]
-
-
 def newest_event_at(connection: Connection, incident_id: int) -> datetime:
     """When the newest event of an incident was recorded."""
     with connection.cursor() as cursor:
@@ -268,7 +230,7 @@ def list_events(connection: Connection, incident_id: int) -> list[Event]:
     """What happened to an incident, oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_EVENT} FROM studyml.incident_events WHERE incident_id = %s ORDER BY id", (incident_id,)
+            f"SELECT {EVENT_COLUMNS} FROM studyml.incident_events WHERE incident_id = %s ORDER BY id", (incident_id,)
         )
         return [Event(*row) for row in cursor.fetchall()]
 

@@ -18,8 +18,6 @@ from studyml.alerting.incidents import (
     Incident,
     add_event,
     close_open,
-    held_back,
-    is_believed_open,
     list_incidents,
     newest_of_kind,
     open_incident,
@@ -29,10 +27,10 @@ from studyml.alerting.incidents import (
     set_escalated,
     set_untaken,
     update_open,
-    was_told,
 )
 from studyml.alerting.message import Message
 from studyml.alerting.silences import LONGEST_SILENCE, silenced_until
+from studyml.alerting.told import held_back, is_believed_open, paged_at, was_told
 from studyml.errors import RegistryError
 
 ACTOR = "studyml"
@@ -107,8 +105,15 @@ def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool
 def _update(connection: Connection, present: Incident, problem: Problem, at: Moment) -> str:
     worse = problem.severity == PAGE and present.severity != PAGE
     severity = PAGE if PAGE in (problem.severity, present.severity) else problem.severity
-    title = problem.message(present.id).title if worse else present.title
-    update_open(connection, present.id, severity=severity, title=title, figures=problem.figures, as_of=at.as_of)
+    update_open(
+        connection,
+        present.id,
+        severity=severity,
+        title=problem.message(present.id).title,
+        model_version=problem.model_version,
+        figures=problem.figures,
+        as_of=at.as_of,
+    )
     if problem.another:
         set_untaken(connection, present.id)
     if worse:
@@ -238,24 +243,12 @@ def escalate(
         waiting = incident.acknowledged_at is None and incident.escalated_at is None and incident.severity == PAGE
         if not waiting or silenced_until(connection, incident.kind, now=at.now) is not None:
             continue
-        told = _told_at(connection, incident)
+        told = paged_at(connection, incident.id)
         if told is not None and at.now - told >= after:
             set_escalated(connection, incident.id, now=at.now)
             send(connection, incident.id, incident.kind, ESCALATION, message(incident), at, event="escalated")
             escalated.append(incident.id)
     return escalated
-
-
-def _told_at(connection: Connection, incident: Incident) -> datetime | None:
-    """When the newest message to the pager about an incident was written; None where there was none."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT max(recorded_at) FROM studyml.incident_events"
-            " WHERE incident_id = %s AND message_body IS NOT NULL AND NOT held_back AND severity = %s",
-            (incident.id, PAGE),
-        )
-        found: datetime | None = (cursor.fetchone() or (None,))[0]
-    return found
 
 
 def _log(connection: Connection, incident_id: int, event: str, at: Moment, note: str, *, actor: str = ACTOR) -> None:

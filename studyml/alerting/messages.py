@@ -36,20 +36,36 @@ _LEFT = {
 
 
 def failure_message(
-    *, dag_id: str, task_id: str, dag_run_id: str, as_of: datetime, error: str, links: Links, kind: str = TASK_FAILED
+    *,
+    dag_id: str,
+    task_id: str,
+    dag_run_id: str,
+    as_of: datetime,
+    error: str,
+    links: Links,
+    kind: str = TASK_FAILED,
+    recorded: bool = True,
 ) -> Message:
-    """A task that failed for good, with ``kind`` contract_broken since the study app's tables are not as promised."""
+    """A task that failed for good, with ``kind`` contract_broken since the study app's tables are not as promised.
+
+    Not ``recorded``: our database cannot be used, so that there is no incident.
+    """
     broken = kind == CONTRACT_BROKEN
     why = ": the study app's tables are not as promised" if broken else ""
     closes = "two nights in a row find nothing wrong" if broken else "a later night finishes without a failed task"
     first = "Tell the study app's owners what the error says." if broken else "Do what the error says."
+    incident = (
+        f"While its incident is open no further message comes about this task. It closes by itself when {closes}."
+        if recorded
+        else "No incident was opened, since our database cannot be used: until it can, each task that fails tells you."
+    )
     return compose(
         f"{dag_id}.{task_id} failed{why}",
         summary=f"The task {task_id} of {dag_id} failed and is not tried again by itself:\n\n{error}",
         facts=[f"Night: {moment(as_of)}.", f"Run: {dag_run_id}."],
         done=[
             _WHOLE,
-            f"While its incident is open no further message comes about this task. It closes by itself when {closes}.",
+            incident,
         ],
         steps=[
             first,
@@ -193,10 +209,10 @@ def escalation_message(incident: Incident, *, hours: float, links: Links) -> Mes
     """Nobody has acknowledged a page."""
     return compose(
         f"not acknowledged for over {hours:g} h: {incident.title}",
-        summary=f"Nobody has acknowledged incident {incident.id} for over {hours:g} h. It began as: {incident.title}.",
+        summary=f"Nobody has acknowledged incident {incident.id} for over {hours:g} h. Now: {incident.title}.",
         facts=[
             _since(incident),
-            *([f"Version that served then: {incident.model_version}."] if incident.model_version else []),
+            *([f"Version: {incident.model_version}."] if incident.model_version else []),
         ],
         steps=[
             f"Say that you have it: studyml alerts ack {incident.id}",

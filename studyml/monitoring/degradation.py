@@ -90,7 +90,7 @@ class Window:
 
 
 #: The longest first. Of few days there are more that do not overlap, and more chances to ring for nothing.
-RULES = (*(Window(days, 10, 3.3) for days in (45, 30, 21, 14)), *(Window(days, 10, 3.8) for days in (7, 3)))
+RULES = (*(Window(days, 10, 3.3) for days in (45, 30, 21, 14)), *(Window(days, 10, 3.7) for days in (7, 3)))
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,20 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+
+import psycopg2
 
 from studyml.database.backtest_results import events_of
 from studyml.database.connection import Connection, advisory_lock, connect
 from studyml.database.hidden_labels import reveal_labels
 from studyml.database.nights import newest_finished
 from studyml.database.scratch import drop_scratch, empty_scratch
-from studyml.errors import DatabaseError, StudymlError
+from studyml.errors import DatabaseError, LockBusyError, StudymlError
 from studyml.settings import Settings
 from studyml.steps.backtest_report import write_report
 from studyml.steps.backtest_workspace import ARTIFACTS, Request, Workspace, open_workspace, workspace_address
@@ -55,7 +57,7 @@ def backtest(
     cannot be used, LockBusyError where another backtest runs there.
     """
     url = workspace_address(settings, request.workspace)
-    with _alone(url, settings) as scratch:
+    with _alone(url, settings, progress) as scratch:
         progress.step("copying the study app's tables")
         workspace = open_workspace(settings, request, scratch, url, now)
         _live(workspace, scratch, progress)
@@ -71,12 +73,27 @@ def backtest(
 
 
 @contextmanager
-def _alone(url: str, settings: Settings) -> Iterator[Connection]:
-    with (
-        connect(url, statement_timeout_seconds=settings.statement_timeout_seconds) as connection,
-        advisory_lock(connection, "backtest", wait_seconds=_LOCK_SECONDS),
-    ):
+def _alone(url: str, settings: Settings, progress: Progress) -> Iterator[Connection]:
+    with connect(url, statement_timeout_seconds=settings.statement_timeout_seconds) as connection, ExitStack() as stack:
+        try:
+            stack.enter_context(advisory_lock(connection, "backtest", wait_seconds=0))
+        except LockBusyError:
+            progress.step(f"waiting, {_LOCK_SECONDS} s at most, for another backtest that runs in this database")
+            _wait(stack, connection)
         yield connection
+
+
+def _wait(stack: ExitStack, connection: Connection) -> None:
+    """Take the lock once the other backtest ends; raises LockBusyError where it does not, or drops the database."""
+    try:
+        stack.enter_context(advisory_lock(connection, "backtest", wait_seconds=_LOCK_SECONDS))
+    except LockBusyError:
+        raise LockBusyError(
+            "another backtest runs in this database: run this again when it has ended, or give each a database of its"
+            " own with --workspace."
+        ) from None
+    except psycopg2.OperationalError:
+        raise LockBusyError("another backtest has just ended and dropped its database: run this again.") from None
 
 
 def _live(workspace: Workspace, scratch: Connection, progress: Progress) -> None:

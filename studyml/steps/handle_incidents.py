@@ -14,6 +14,9 @@ from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.recipients import redacted
 
+#: A minute, in hours as a person would write it.
+SHORTEST_SILENCE_HOURS = 0.02
+
 
 @dataclass(frozen=True)
 class Told:
@@ -60,12 +63,12 @@ def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, act
 def silence(settings: Settings, kind: str, *, hours: float, now: datetime, actor: str, note: str) -> Silence:
     """Send no message about incidents of a kind for so many hours; they are recorded all the same.
 
-    Raises InputError for a kind there is none of, and for a silence of no time or of more than 31 days.
+    Raises InputError for a kind there is none of, and for a silence of less than a minute or of more than 31 days.
     """
     _require_kind(kind)
-    length = timedelta(hours=hours) if 0 < hours <= LONGEST_SILENCE.total_seconds() / 3600 else None
-    if length is None:
-        raise InputError(f"a silence of {hours:g} hours is not possible: give more than 0 and at most 744 (31 days).")
+    if not SHORTEST_SILENCE_HOURS <= hours <= LONGEST_SILENCE.total_seconds() / 3600:
+        raise InputError(f"a silence of {hours:g} hours is not possible: give 0.02 (a minute) to 744 (31 days).")
+    length = timedelta(hours=hours)
     note, actor = redacted(settings, note), redacted(settings, actor)
     with own_database(settings) as connection:
         found = add_silence(connection, kind, starts_at=now, ends_at=now + length, actor=actor, note=note)

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 from studyml.alerting.incidents import CONTRACT_BROKEN, PAGE, TASK_FAILED, Incident, list_events, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem
@@ -50,8 +51,8 @@ def report_failure(
     error, dag_run_id = _short(redacted(settings, error)), redacted(settings, dag_run_id)
     links = Links(settings.runbook_url, settings.airflow_url)
     kind = CONTRACT_BROKEN if source_broken else TASK_FAILED
-    message = failure_message(
-        dag_id=dag_id, task_id=task_id, dag_run_id=dag_run_id, as_of=as_of, error=error, links=links, kind=kind
+    describe = partial(
+        failure_message, dag_id=dag_id, task_id=task_id, dag_run_id=dag_run_id, as_of=as_of, error=error, kind=kind
     )
     recorded = False
     try:
@@ -60,15 +61,21 @@ def report_failure(
                 _logger.info("a failed replay pages nobody")
                 return
             with advisory_lock(connection, "watch", wait_seconds=_LOCK_SECONDS):
-                _record(settings, connection, kind, f"{dag_id}.{task_id}", message, Moment(as_of, now), error)
+                _record(
+                    settings, connection, kind, f"{dag_id}.{task_id}", describe(links=links), Moment(as_of, now), error
+                )
             recorded = True
             deliver(connection, recipients(settings), now=now, secrets=secrets(settings))
     except (DatabaseError, SchemaError) as unreachable:
         _logger.error("%s", redacted(settings, str(unreachable)))
         if not recorded and dag_id != DELIVERY_DAG:
-            _logger.error("The message about the failed task goes out without the outbox.")
-            for address in settings.alert_addresses:
-                send_directly(address, message.subject, message.body)
+            _send_directly(settings, describe(links=links, recorded=False))
+
+
+def _send_directly(settings: Settings, message: Message) -> None:
+    _logger.error("The message about the failed task goes out without the outbox.")
+    for address in settings.alert_addresses:
+        send_directly(address, message.subject, message.body)
 
 
 def _record(

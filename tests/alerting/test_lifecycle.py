@@ -15,6 +15,7 @@ from studyml.database.connection import Connection
 from studyml.errors import RegistryError
 from studyml.settings import Settings
 from tests.conftest import END
+from tests.scoring.world import add_champion
 
 COOL_OFF = timedelta(days=3)
 
@@ -37,12 +38,14 @@ def report(
     severity: str = PAGE,
     kind: str = DEGRADED,
     note: str | None = None,
+    title: str = "it is bad",
+    version: str | None = None,
     **figures: Any,
 ) -> str:
     def message(incident_id: int) -> Message:
-        return Message(f"it is bad ({severity})", f"incident {incident_id}")
+        return Message(f"{title} ({severity})", f"incident {incident_id}")
 
-    problem = Problem(kind, severity, message, figures=figures, note=note)
+    problem = Problem(kind, severity, message, model_version=version, figures=figures, note=note)
     return lifecycle.report_problem(connection, problem, at(night), cool_off=COOL_OFF)
 
 
@@ -95,6 +98,18 @@ class TestAProblem:
         assert only(connection).figures == {"mae": 1.5, "n": 10}
         assert (only(connection).opened_as_of, only(connection).updated_as_of) == (at(0).as_of, at(1).as_of)
         assert len(messages(connection)) == 1
+
+    def test_that_goes_on_is_listed_as_it_is_now(self, settings: Settings, connection: Connection) -> None:
+        first, second = "v_20260101_000000", "v_20260102_000000"
+        add_champion(settings, END, first)
+        add_champion(settings, END, second)
+
+        report(connection, version=first)
+        report(connection, 1, title="it is worse", version=second)
+        assert (only(connection).title, only(connection).model_version) == ("it is worse (page)", second)
+
+        report(connection, 2, title="nobody knows of which version")
+        assert only(connection).model_version == second
 
     def test_of_another_kind_is_another_incident(self, connection: Connection) -> None:
         report(connection)

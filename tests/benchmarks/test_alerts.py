@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from benchmarks.alerts.arrivals import ARRIVALS
-from benchmarks.alerts.bound import Bound
 from benchmarks.alerts.detectors import GUIDES_RULE, OURS, PEERS, Stream, guides_rule, ours, peer, peers_at_hand
 from benchmarks.alerts.errors import ERRORS_GROW, SESSIONS_GROW, ErrorPool, changed, guides_errors
 from benchmarks.alerts.measure import CHANGE_DAY, CHANGES, DAYS, KINDS, Case, Found, incidents, measure
+from benchmarks.alerts.oracle import Oracle
 from benchmarks.alerts.report import print_report, targets
 from studyml.monitoring.degradation import RULES, expected_error, weigh
 
@@ -42,6 +42,11 @@ class TestErrors:
     def test_a_change_raises_the_mae_by_its_size(self, pool: ErrorPool, kind: str, by: float) -> None:
         after = changed(pool, kind, by)
         assert np.abs(after - pool.predicted).mean() / pool.mae == pytest.approx(1 + by, abs=1e-6)
+
+    def test_where_errors_grow_no_duration_changes_its_side_and_none_is_cut_off(self, pool: ErrorPool) -> None:
+        after = changed(pool, ERRORS_GROW, 0.5)
+        assert (np.sign(after - pool.predicted) == np.sign(pool.actual - pool.predicted)).all()
+        assert after.min() > 0.5 * pool.actual.min()
 
 
 class TestArrivals:
@@ -153,22 +158,21 @@ class TestReport:
         reached: list[bool],
     ) -> None:
         cells, text = self.cells(alarms, delays), io.StringIO()
-        bounds = [Bound("guide", ERRORS_GROW, 0.5, 20.0, 1.23, 2.3)]
-        assert [each.passed for each in targets(cells, bounds)] == reached
-        assert print_report(Console(file=text, width=160), cells, bounds) == all(reached)
+        oracles = [Oracle(Case("guide", "even", 20.0), ERRORS_GROW, 0.5, 17.0)]
+        assert [each.passed for each in targets(cells, oracles)] == reached
+        assert print_report(Console(file=text, width=160), cells, oracles) == all(reached)
         assert f"{alarms:.2f}" in text.getvalue()
-        assert "1.2" in text.getvalue()
+        assert "17" in text.getvalue()
 
     @pytest.mark.parametrize(
-        ("bound", "delay", "words"),
-        [(2.9, 4, "NO"), (3.1, 4, "NO, the bound is 3.1 days"), (3.1, 3, "yes")],
+        ("of_oracle", "delay", "words"),
+        [(3.0, 4, "NO"), (5.0, 4, "NO, 5 by a rule that knows all"), (5.0, 3, "yes")],
     )
-    def test_a_missed_target_below_the_bound_says_so_and_is_missed_all_the_same(
-        self, bound: float, delay: float, words: str
+    def test_a_target_that_the_oracle_misses_says_so_and_is_missed_all_the_same(
+        self, of_oracle: float, delay: float, words: str
     ) -> None:
-        bounds = [
-            Bound("guide", kind, 0.5, 20.0, days, 2 * days) for kind, days in zip(KINDS, (1.0, bound), strict=True)
-        ]
-        (_, sees) = targets(self.cells(0.0, [delay]), bounds)
+        case = Case("guide", "even", 20.0)
+        oracles = [Oracle(case, kind, 0.5, days) for kind, days in zip(KINDS, (1.0, of_oracle), strict=True)]
+        (_, sees) = targets(self.cells(0.0, [delay]), oracles)
         assert sees.reached == words
         assert sees.passed == (words == "yes")

@@ -29,12 +29,13 @@ class Watch:
     def __init__(self) -> None:
         self.begun: list[tuple[int, int]] = []
         self.lines: list[tuple[str, bool]] = []
+        self.steps: list[str] = []
 
     def begin(self, nights: int, done: int) -> None:
         self.begun.append((nights, done))
 
     def step(self, words: str) -> None:
-        assert words
+        self.steps.append(words)
 
     def lived(self, line: str, *, notable: bool) -> None:
         self.lines.append((line, notable))
@@ -65,9 +66,10 @@ def scratch_of(settings: Settings) -> Settings:
 
 
 def databases(settings: Settings) -> set[str]:
+    """The names of our own database and of those named after it: other tests have theirs on the same server."""
     connection = psycopg2.connect(settings.database)
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT datname FROM pg_database")
+        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, current_database())")
         found = {name for (name,) in cursor.fetchall()}
     connection.close()
     return found

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
@@ -14,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from studyml.errors import ArtifactError, DatabaseError, InputError, RegistryError
+from studyml.database.connection import Connection, advisory_lock, connect
+from studyml.database.scratch import create_scratch, drop_scratch
+from studyml.errors import ArtifactError, DatabaseError, InputError, LockBusyError, RegistryError
 from studyml.settings import Settings
 from studyml.steps import train_candidate
 from studyml.steps.night import night
@@ -191,6 +195,47 @@ def test_another_backtest_in_the_same_place_is_refused_unless_begun_anew(log: Se
 
     document = replay(naive(log), **{**given, "last": FIRST}, restart=True)
     assert document["summary"]["nights"] == 1
+
+
+@contextmanager
+def another_backtest(settings: Settings) -> Iterator[Connection]:
+    """Somebody else's connection that holds the lock of a backtest; the database may be dropped meanwhile."""
+    with (
+        suppress(DatabaseError),
+        connect(create_scratch(settings.database)) as connection,
+        advisory_lock(connection, "backtest"),
+    ):
+        yield connection
+
+
+def test_one_that_meets_another_says_that_it_waits_and_gives_up(
+    log: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studyml.steps.backtest._LOCK_SECONDS", 1)
+    watch = Watch()
+
+    with another_backtest(log), pytest.raises(LockBusyError, match=r"another backtest runs.*--workspace"):
+        replay(naive(log), tmp_path / "out", first=FIRST, last=FIRST, watch=watch)
+
+    assert watch.steps == ["waiting, 1 s at most, for another backtest that runs in this database"]
+
+
+@pytest.mark.parametrize("drops", [False, True], ids=["ends", "drops the database"])
+def test_one_that_waits_goes_on_when_the_other_ends_or_says_that_its_database_is_gone(
+    log: Settings, tmp_path: Path, drops: bool
+) -> None:
+    watch = Watch()
+    with ThreadPoolExecutor(1) as pool, another_backtest(log) as other:
+        waits = pool.submit(replay, naive(log), tmp_path / "out", first=FIRST, last=FIRST, watch=watch)
+        while not watch.steps:
+            time.sleep(0.01)
+        if drops:
+            drop_scratch(log.database)
+            with pytest.raises(LockBusyError, match="has just ended and dropped its database: run this again"):
+                waits.result(timeout=60)
+        else:
+            other.close()
+            assert waits.result(timeout=60)["summary"]["nights"] == 1
 
 
 def test_a_folder_that_is_not_a_backtests_is_refused_and_left_alone(log: Settings, tmp_path: Path) -> None:

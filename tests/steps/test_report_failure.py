@@ -220,6 +220,8 @@ def test_without_the_database_the_message_goes_out_directly(hook: Webhook, caplo
     fail(broken, error="PostgreSQL cannot be reached")
 
     assert titles(hook) == ["studyml: studyml_nightly.score.publish failed"]
+    assert "No incident was opened, since our database cannot be used" in str(hook.received)
+    assert "While its incident is open" not in str(hook.received)
     assert "without the outbox" in caplog.text
     assert "s3cret" not in caplog.text + str(hook.received)
 
