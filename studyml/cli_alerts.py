@@ -78,8 +78,9 @@ def alerts_ack(
     from studyml.steps.handle_incidents import acknowledge_incident
 
     name = who(by)
-    acknowledge_incident(load_settings(), incident, now=wall_clock(), name=name)
-    typer.echo(f"Incident {incident} is acknowledged by {name}.")
+    before = acknowledge_incident(load_settings(), incident, now=wall_clock(), name=name)
+    instead = f", no longer by {before}" if before not in (None, name) else ""
+    typer.echo(f"Incident {incident} is acknowledged by {name}{instead}.")
 
 
 @alerts_app.command("resolve")
@@ -120,8 +121,8 @@ def alerts_silence(
         return
     if note is None:
         raise InputError("--note is missing: say why it is silenced, and with whom that was agreed.")
-    found = silence(settings, kind, hours=hours, now=now, actor=actor, note=said("--note", note))
-    typer.echo(f"{kind} is silenced until {_minute(found.ends_at)} UTC.")
+    until = silence(settings, kind, hours=hours, now=now, actor=actor, note=said("--note", note))
+    typer.echo(f"{kind} is silenced until {_minute(until)} UTC.")
 
 
 @alerts_app.command("test")
@@ -193,7 +194,7 @@ def alerts_retry(
     if every == (message is not None):
         raise InputError("give the id of one message, or --all: 'studyml alerts deliveries' shows them.")
     count = retry_deliveries(load_settings(), message, now=wall_clock())
-    typer.echo(f"{count} messages are due again. Send them now: studyml alerts deliver")
+    typer.echo(f"{count} {'message is' if count == 1 else 'messages are'} due again. Send now: studyml alerts deliver")
 
 
 def _minute(moment: datetime | None) -> str | None:

@@ -80,19 +80,25 @@ class _Bar:
     """Nights on standard error: a bar with the time left, above it what is notable; without a terminal every night."""
 
     def __init__(self, shown: Any) -> None:
-        self._shown = shown
+        self._shown, self._begun = shown, False
         self._task = shown.add_task("", total=None)
 
     def begin(self, nights: int, done: int) -> None:
+        self._begun = True
         self._shown.reset(self._task, total=nights, completed=done)
 
     def step(self, words: str) -> None:
         self._shown.update(self._task, description=words)
+        if not self._begun and not self._shown.console.is_terminal:
+            self._say(words)
 
     def lived(self, line: str, *, notable: bool) -> None:
         self._shown.update(self._task, advance=1)
         if notable or not self._shown.console.is_terminal:
-            self._shown.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        self._shown.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

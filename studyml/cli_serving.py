@@ -107,7 +107,8 @@ def approve_command(version: _Waiting, reason: Reason, by: By = None, as_json: J
         print_json({**found, "actor": actor, "reason": why})
     if not found["promoted"]:
         raise RegistryError(f"{version} was judged again and rejected: {'; '.join(found['reasons'])}.")
-    _tell(f"{version} serves from now on. Predict with it now: studyml score", as_json)
+    since = "from now on. Predict with it now: studyml score" if found["reasons"] else "already."
+    _tell(f"{version} serves {since}", as_json)
 
 
 def reject_command(version: _Waiting, reason: Reason, by: By = None, as_json: Json = False) -> None:

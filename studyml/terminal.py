@@ -23,6 +23,7 @@ By = Annotated[str | None, typer.Option(help="Who decides it, for the record; de
 _MEANT = {"--as-of": "night", "--at": "time"}
 #: A row that goes to a file or to grep stays one line.
 _PIPED_WIDTH = 250
+_LONGEST_NAME = 100
 
 
 def wall_clock() -> datetime:
@@ -64,10 +65,14 @@ def said(option: str, words: str) -> str:
 def who(by: str | None) -> str:
     """Who is on record for what a command does: the name that was given, else the login.
 
-    Raises InputError where the name is blank, or where there is no login, as for a bare user id in a container.
+    Raises InputError where the name is blank or too long, or where there is no login, as for a bare user id in a
+    container.
     """
     if by is not None:
-        return said("--by", by)
+        name = said("--by", by)
+        if len(name) > _LONGEST_NAME:
+            raise InputError(f"--by holds {len(name)} characters: give a name of at most {_LONGEST_NAME}.")
+        return name
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -96,7 +96,7 @@ def test_a_dead_letter_can_be_sent_after_all(run: Run, failing: Webhook, which: 
     failing.status = 200
     assert run("deliver", later=late) == "0 sent, 0 wait for a later try, 0 given up.\n"
 
-    assert run("retry", *which, later=late).startswith("1 messages are due again.")
+    assert run("retry", *which, later=late).startswith("1 message is due again.")
     assert run("deliver", later=late) == "1 sent, 0 wait for a later try, 0 given up.\n"
     assert titles(failing) == ["one"]
 
@@ -122,7 +122,7 @@ def test_what_is_too_old_to_be_news_is_retried_by_its_id_only(run: Run, failing:
     run("deliver", later=FORTNIGHT)
 
     assert run("retry", "--all", later=2 * FORTNIGHT).startswith("0 messages")
-    assert run("retry", "1", later=2 * FORTNIGHT).startswith("1 messages")
+    assert run("retry", "1", later=2 * FORTNIGHT).startswith("1 message is")
 
 
 def test_a_retry_names_what_is_wrong_with_it(run: Run, failing: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,7 @@ def test_somebody_else_can_be_named(settings: Settings, run: Run) -> None:
     fail(settings)
 
     assert run("ack", "1", "--by", "bob") == "Incident 1 is acknowledged by bob.\n"
+    assert run("ack", "1", "--by", "eve") == "Incident 1 is acknowledged by eve, no longer by bob.\n"
     run("resolve", "1", "--note", "mended", "--by", "bob", hours=1)
     [(actor, body)] = query(
         settings, "SELECT actor, message_body FROM studyml.incident_events WHERE event = 'resolved'"
@@ -110,6 +111,7 @@ def test_one_that_is_closed_is_told_to_whoever_was_told_of_it(settings: Settings
         settings, "SELECT event, note, message_body FROM studyml.incident_events ORDER BY id DESC LIMIT 1"
     )
     assert (event, "ann closed it" in body) == ("resolved", True)
+    assert "If its problem is found again, it is opened again." in body
     assert SECRET not in note + body
 
 
@@ -120,6 +122,7 @@ def test_a_kind_is_silenced_for_a_while_and_the_list_says_so(settings: Settings,
     assert "task_failed is silenced until 2026-03-03 01:30 UTC by ann: the disk is replaced\n" in run("list")
     fail(settings)
     assert query(settings, "SELECT held_back FROM studyml.incident_events") == [(True,)]
+    assert run("silence", "task_failed", "--hours", "1", "--note", "x") == printed  # the longer one still holds
     assert "silenced" not in run("list", hours=49)
 
 
@@ -140,6 +143,7 @@ def test_a_silence_is_ended_before_its_time(settings: Settings, run: Run) -> Non
         (("silence", "degraded", "--note", " "), "--note is blank"),
         (("silence", "degraded", "--note", "x", "--hours", "745"), "745 hours is not possible: give 0.02"),
         (("silence", "degraded", "--note", "x", "--hours", "1e-12"), "1e-12 hours is not possible"),
+        (("ack", "1", "--by", "x" * 101), "--by holds 101 characters: give a name of at most 100"),
         (("silence", "degraded", "--note", "x", "--hours", "0"), "0 hours is not possible"),
         (("silence", "degraded", "--note", "x", "--hours", "nan"), "nan hours is not possible"),
         (("ack", "9"), "there is no open incident 9"),

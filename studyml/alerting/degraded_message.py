@@ -19,6 +19,9 @@ class Findings:
     MAE in hours) of the newest healthy night; ``slices`` and ``moved`` are sentences, the worst first; ``retraining``
     says what was done about it.
 
+    ``all_served`` is the MAE, hours, and the outcomes of all that was served, where the verdict is on fewer: the
+    version's own.
+
     ``back_since`` is the night in which a problem that was over came back; ``judged_before`` whether any earlier night
     was judged; ``retraining_ahead`` whether a retraining has yet to be decided; ``asks`` when a person is asked, if so.
     """
@@ -29,6 +32,7 @@ class Findings:
     window_days: int
     baseline_ratio: float
     last_healthy: tuple[datetime, float] | None
+    all_served: tuple[float, int] | None = None
     slices: Sequence[str] = ()
     moved: Sequence[str] | None = None
     report: str | None = None
@@ -45,9 +49,9 @@ def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: 
     verdict = found.verdict
     mae = verdict["rolling_mae"]
     return compose(
-        f"predictions degraded ({verdict['verdict']}): off by {mae:.2f} h on average, {_how_far(verdict)}",
+        f"predictions degraded ({verdict['verdict']}): {_how_far(verdict)}",
         summary=(
-            f"Predicted study times of the last {found.window_days} days were off by {mae:.2f} h on average (MAE)."
+            f"{_whose(found)} of the last {found.window_days} days were off by {mae:.2f} h on average (MAE)."
             f" The guide's limit is {verdict['threshold']:.2f} h, {found.baseline_ratio:g} x the baseline of"
             f" {verdict['baseline_mae']:.2f} h."
         ),
@@ -56,6 +60,7 @@ def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: 
             *_direction(verdict),
             f"Since: {_since(found)}.",
             f"Version: {found.version}{_tested(verdict)}.",
+            *_all_served(found),
             *_causes(found),
         ],
         done=[
@@ -71,10 +76,23 @@ def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: 
     )
 
 
+def _whose(found: Findings) -> str:
+    return "Predicted study times" if found.all_served is None else f"Study times that {found.version} predicted"
+
+
+def _all_served(found: Findings) -> list[str]:
+    if found.all_served is None:
+        return []
+    mae, n = found.all_served
+    return [f"All that was served in these days, also by earlier versions: off by {mae:.2f} h, over {n} outcomes."]
+
+
 def _how_far(verdict: Mapping[str, Any]) -> str:
     if verdict["verdict"] == "confirmed" and verdict.get("error_ratio"):
-        return f"{verdict['error_ratio']:.2f} x what is normal for the version"
-    return f"{verdict['rolling_mae'] / verdict['baseline_mae']:.2f} x the baseline"
+        times, days = verdict["error_ratio"], verdict["error_ratio_days"]
+        return f"errors of {days} days are {times:.2f} x what is normal for the version"
+    mae = verdict["rolling_mae"]
+    return f"off by {mae:.2f} h on average, {mae / verdict['baseline_mae']:.2f} x the baseline"
 
 
 def _how_sure(verdict: Mapping[str, Any]) -> str:
@@ -127,7 +145,8 @@ def _since(found: Findings) -> str:
     # One healthy night alone does not end an incident.
     if found.back_since is None and night > found.since:
         return f"{since}; in between, the night of {moment(night)} was healthy, with {error:.2f} h"
-    return f"{since}; last healthy in the night of {moment(night)}, with {error:.2f} h"
+    scope = "" if found.all_served is None else "all that was served was "
+    return f"{since}; {scope}last healthy in the night of {moment(night)}, with {error:.2f} h"
 
 
 def _tested(verdict: Mapping[str, Any]) -> str:

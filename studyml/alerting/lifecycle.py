@@ -49,7 +49,8 @@ class Problem:
     """What is wrong: its kind, how urgent it is (page or ticket), and the message about it, given the incident's id.
 
     ``repeats``: found anew in a night whose incident was closed, it is news, as a task that fails again is.
-    ``another``: while an incident of several things is open, this one of them was not told yet.
+    ``of_several``: its incident may be about several things. ``another``: this one of them was not told yet while the
+    incident is open.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Problem:
     figures: dict[str, Any] = field(default_factory=dict)
     note: str | None = None
     repeats: bool = False
+    of_several: bool = False
     another: bool = False
 
 
@@ -105,11 +107,13 @@ def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool
 def _update(connection: Connection, present: Incident, problem: Problem, at: Moment) -> str:
     worse = problem.severity == PAGE and present.severity != PAGE
     severity = PAGE if PAGE in (problem.severity, present.severity) else problem.severity
+    # A page stays one, also in words; and of several things the one that opened the incident names it.
+    follows = worse or (problem.severity == present.severity and not problem.of_several)
     update_open(
         connection,
         present.id,
         severity=severity,
-        title=problem.message(present.id).title,
+        title=problem.message(present.id).title if follows else present.title,
         model_version=problem.model_version,
         figures=problem.figures,
         as_of=at.as_of,

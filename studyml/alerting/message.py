@@ -9,11 +9,12 @@ from datetime import datetime
 
 #: Services cut longer ones.
 _LONGEST_SUBJECT = 120
+_SENDER = "studyml: "
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message; ``title`` is its subject without the name of the system."""
+    """A message; ``title`` is its subject without the name of the system (``title_of``)."""
 
     title: str
     body: str
@@ -21,7 +22,7 @@ class Message:
     @property
     def subject(self) -> str:
         """The subject, short enough for every service."""
-        whole = f"studyml: {self.title}"
+        whole = f"{_SENDER}{self.title}"
         return whole if len(whole) <= _LONGEST_SUBJECT else whole[: _LONGEST_SUBJECT - 1] + "…"
 
     def marked(self, prefix: str) -> "Message":
@@ -65,6 +66,15 @@ def compose(
         list(links),
     ]
     return Message(title, "\n\n".join("\n".join(part) for part in parts if part))
+
+
+def title_of(subject: str) -> str:
+    """The title of a message with this subject.
+
+    >>> title_of(Message("a task failed", "").subject)
+    'a task failed'
+    """
+    return subject.removeprefix(_SENDER)
 
 
 def moment(instant: datetime) -> str:

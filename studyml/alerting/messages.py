@@ -28,10 +28,20 @@ SECTIONS = {
 #: What the breaker does (registry/retraining.breaker_open).
 NOT_STARTED = "No other retraining is started on the same data: it takes enough new labels, or studyml retrain --force."
 _WHOLE = "Nothing is lost: analysts read the newest predictions that are whole."
+#: What is over by itself once a night finishes does not tell of the weekly upkeep, and the other way round.
+UPKEEP_DAG = "studyml_maintenance"
+#: How the work of a DAG is done by hand.
+_BY_HAND = {
+    UPKEEP_DAG: "studyml maintain",
+    "studyml_score": "studyml score",
+    "studyml_tune": "studyml tune",
+    "studyml_alerts": "studyml alerts deliver",
+}
 #: What a problem that is over leaves behind; of the others nothing is.
 _LEFT = {
+    TASK_FAILED: "What was not due since has not run again, such as a retraining: if it fails then, you are told anew.",
     CONTRACT_BROKEN: "What was refused stays in studyml.quarantined_rows until the study app corrects it: see the query"
-    " in the runbook."
+    " in the runbook.",
 }
 
 
@@ -52,7 +62,10 @@ def failure_message(
     """
     broken = kind == CONTRACT_BROKEN
     why = ": the study app's tables are not as promised" if broken else ""
-    closes = "two nights in a row find nothing wrong" if broken else "a later night finishes without a failed task"
+    closes = "a later night finishes without a failed task"
+    if broken or dag_id == UPKEEP_DAG:
+        closes = "two nights in a row find nothing wrong" if broken else f"{dag_id} ends without a failure"
+    by_hand = _BY_HAND.get(dag_id, "studyml night")
     first = "Tell the study app's owners what the error says." if broken else "Do what the error says."
     incident = (
         f"While its incident is open no further message comes about this task. It closes by itself when {closes}."
@@ -69,7 +82,7 @@ def failure_message(
         ],
         steps=[
             first,
-            "Clear the red task in Airflow, or run studyml night again: every task can be repeated, and what follows it"
+            f"Clear the red task in Airflow, or run {by_hand} again: every task can be repeated, and what follows it"
             " runs too.",
         ],
         links=links.lines(SECTIONS[kind], dag_id, dag_run_id),
@@ -187,13 +200,14 @@ def night_missing_message(
     )
 
 
-def over_message(incident: Incident, *, note: str, links: Links) -> Message:
-    """An incident is over, and why."""
+def over_message(incident: Incident, *, note: str, links: Links, by_hand: bool = False) -> Message:
+    """An incident is over, and why; closed ``by_hand`` its problem may be there still."""
+    left = _LEFT.get(incident.kind, "Nothing is left to do.")
     return compose(
         f"over: {incident.title}",
         summary=f"Incident {incident.id} is resolved: {note}.",
         facts=[_since(incident)],
-        done=[_LEFT.get(incident.kind, "Nothing is left to do.")],
+        done=["If its problem is found again, it is opened again." if by_hand else left],
         links=links.lines(SECTIONS[incident.kind], "studyml_nightly"),
     )
 

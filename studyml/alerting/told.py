@@ -1,6 +1,7 @@
 """What was told of an incident, to whom it still matters, and what a silence held back."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from psycopg2.extensions import connection as Connection
@@ -16,6 +17,7 @@ from studyml.alerting.incidents import (
     Incident,
     find_incident,
 )
+from studyml.alerting.message import title_of
 
 #: Kinds of whose messages none stands for another: of a degradation one says that its retraining did not help.
 _OF_SEVERAL = (CONTRACT_BROKEN, TASK_FAILED, DEGRADED)
@@ -76,3 +78,18 @@ def paged_at(connection: Connection, incident_id: int) -> datetime | None:
         )
         found: datetime | None = (cursor.fetchone() or (None,))[0]
     return found
+
+
+def open_at(connection: Connection, as_of: datetime) -> list[Incident]:
+    """The incidents that were open after a night, newest first, each with the title that it had then."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT i.id, CASE WHEN i.updated_as_of > %(as_of)s THEN (SELECT message_subject"
+            " FROM studyml.incident_events e WHERE e.incident_id = i.id AND e.event IN ('opened', 'reopened')"
+            " AND e.as_of <= %(as_of)s ORDER BY e.id DESC LIMIT 1) END FROM studyml.incidents i"
+            " WHERE i.opened_as_of <= %(as_of)s AND (i.status = 'open' OR i.resolved_as_of > %(as_of)s)"
+            " ORDER BY i.id DESC",
+            {"as_of": as_of},
+        )
+        found = [(find_incident(connection, incident_id), subject) for incident_id, subject in cursor.fetchall()]
+    return [each if subject is None else replace(each, title=title_of(subject)) for each, subject in found]

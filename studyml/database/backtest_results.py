@@ -39,11 +39,13 @@ def rulings(connection: Connection) -> Rows:
 
 
 def incidents(connection: Connection) -> Rows:
-    """Every incident, with its events, oldest first."""
+    """Every incident, with the subject of its first message as its title, and its events, oldest first."""
     found = _rows(
         connection,
-        "SELECT id, kind, severity, status, title, model_version, opened_as_of, resolved_as_of, times_reopened"
-        " FROM studyml.incidents ORDER BY id",
+        "SELECT id, kind, severity, status, coalesce((SELECT message_subject FROM studyml.incident_events e"
+        " WHERE e.incident_id = i.id AND e.event = 'opened' ORDER BY e.id LIMIT 1), title) AS title, model_version,"
+        " opened_as_of, resolved_as_of, times_reopened"
+        " FROM studyml.incidents i ORDER BY id",
     )
     events = _rows(
         connection,
@@ -85,15 +87,15 @@ def deployments(connection: Connection) -> Rows:
     )
 
 
-def events_of(connection: Connection, as_of: datetime) -> list[str]:
-    """What happened to incidents in a night, in words."""
+def events_of(connection: Connection, as_of: datetime) -> list[tuple[str, str]]:
+    """What happened to incidents in a night: each event, and the subject of its message or the incident's title."""
     found = _rows(
         connection,
-        "SELECT e.event, i.title FROM studyml.incident_events e JOIN studyml.incidents i ON i.id = e.incident_id"
-        " WHERE e.as_of = %s ORDER BY e.id",
+        "SELECT e.event, coalesce(e.message_subject, i.title) AS subject FROM studyml.incident_events e"
+        " JOIN studyml.incidents i ON i.id = e.incident_id WHERE e.as_of = %s ORDER BY e.id",
         as_of,
     )
-    return [f"incident {each['event']}: {each['title']}" for each in found]
+    return [(each["event"], each["subject"]) for each in found]
 
 
 def served(connection: Connection) -> dict[str, NDArray[Any]]:

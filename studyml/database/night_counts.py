@@ -11,7 +11,10 @@ from psycopg2.extensions import connection as Connection
 _UNSEEN = "% is not a category that the model knows"
 
 #: A killed process leaves its scoring as it was: nobody knows whether it still runs.
-_SCORING = {None: "its scoring has not begun", "running": "its scoring has begun and not ended"}
+_SCORING = {
+    None: "its scoring has not begun",
+    "running": "its scoring has begun and not ended: it runs still, failed or was killed",
+}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from psycopg2.extensions import connection as Connection
 
@@ -55,8 +56,8 @@ def predecessors(connection: Connection) -> list[Version]:
 def served_since(connection: Connection, moment: datetime) -> set[str]:
     """The versions that served at ``moment`` or later, as champion or on trial, by the nights of the log."""
     log = deployments(connection)
-    ends = [*(each.as_of for each in log[1:]), None]
-    champions = {each.to_version for each, end in zip(log, ends, strict=True) if end is None or end > moment}
+    champions = {each.to_version for each, then in pairwise(log) if then.as_of > moment}
+    champions |= {each.to_version for each in log[-1:]}
     with connection.cursor() as cursor:
         cursor.execute("SELECT from_version FROM studyml.deployments WHERE action = 'retire' AND as_of > %s", (moment,))
         return champions | {str(version) for (version,) in cursor.fetchall()}

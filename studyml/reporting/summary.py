@@ -1,7 +1,6 @@
 """What happened, on one screen: printed at the end of ``make run`` from the report of each night."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +13,8 @@ _NAIVE = {
     "log_linear_mae": "log-linear regression",
     "random_split_mae": "the guide's random split (not comparable: it lets the future in)",
 }
+#: How many sentences about what moved a night's report has.
+_MOST_MOVED = 5
 _REASONS = {
     "first": "no version served yet",
     "new_labels": "enough new labels",
@@ -109,10 +110,24 @@ def _monitoring(report: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("beyond chance", f"{said} {found['error_ratio_limit']:.2f} x"))
     if found.get("expected_mae") is not None:
         lines.append(("  expected", f"{_hours(found['expected_mae'])} of this champion, by its holdout"))
+    lines += _drift(found)
     shares = {name: found.get(f"interval_{name}_coverage") for name in (80, 90)}
     if any(share is not None for share in shares.values()):
         said = ", ".join(f"{share:.0%} in the {name} % one" for name, share in shares.items() if share is not None)
         lines.append(("intervals", f"{said}: outcomes that were inside"))
+    return lines
+
+
+def _drift(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    drift = found.get("drift") or {}
+    if "features" not in drift:
+        return [("drift", f"not checked: {drift['error']}")] if "error" in drift else []
+    moved = [each["sentence"] for each in (*drift["features"], drift["volume"]) if each["moved"]]
+    lines = [("drift", sentence) for sentence in moved[:_MOST_MOVED]] or [("drift", "nothing moved beyond chance")]
+    if len(moved) > _MOST_MOVED:
+        lines.append(("", f"and {len(moved) - _MOST_MOVED} more: studyml monitor --json"))
+    if drift.get("estimated_mae") is not None:
+        lines.append(("  estimated", f"{_hours(drift['estimated_mae'])}, an estimate before the labels are known"))
     return lines
 
 
@@ -122,12 +137,9 @@ def _between(found: Mapping[str, Any]) -> str:
 
 
 def _incidents(report: dict[str, Any]) -> list[tuple[str, str]]:
-    night = datetime.fromisoformat(report["as_of"])
     return [
         ("incident", f"{found.get('kind')}: {found.get('title')} (since {found.get('opened_as_of')})")
         for found in report.get("incidents") or []
-        # Those that are open today; an older night had not seen the younger ones.
-        if datetime.fromisoformat(found["opened_as_of"]) <= night
     ]
 
 

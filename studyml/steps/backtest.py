@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import psycopg2
 
+from studyml.alerting.message import title_of
 from studyml.database.backtest_results import events_of
 from studyml.database.connection import Connection, advisory_lock, connect
 from studyml.database.hidden_labels import reveal_labels
@@ -18,7 +19,14 @@ from studyml.database.scratch import drop_scratch, empty_scratch
 from studyml.errors import DatabaseError, LockBusyError, StudymlError
 from studyml.settings import Settings
 from studyml.steps.backtest_report import write_report
-from studyml.steps.backtest_workspace import ARTIFACTS, Request, Workspace, open_workspace, workspace_address
+from studyml.steps.backtest_workspace import (
+    ARTIFACTS,
+    Request,
+    Workspace,
+    open_workspace,
+    refuse_impossible,
+    workspace_address,
+)
 from studyml.steps.night import night
 
 #: A killed backtest's last statement may still be running.
@@ -56,6 +64,7 @@ def backtest(
     the versions that were trained are deleted, unless ``keep``. Raises InputError where database, folder or dates
     cannot be used, LockBusyError where another backtest runs there.
     """
+    refuse_impossible(request, now)
     url = workspace_address(settings, request.workspace)
     with _alone(url, settings, progress) as scratch:
         progress.step("copying the study app's tables")
@@ -124,7 +133,7 @@ def _one_night(settings: Settings, scratch: Connection, as_of: datetime, progres
         failure = error
     finally:
         scratch.rollback()
-    events = events_of(scratch, as_of)
+    events = [f"incident {event}: {title_of(subject)}" for event, subject in events_of(scratch, as_of)]
     scratch.commit()
     return _told(as_of, result, failure, events)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studyml.alerting.message import title_of
 from studyml.database import backtest_results as results
 from studyml.database.connection import Connection
 from studyml.database.source import read_session_keys, read_topics
@@ -58,7 +59,8 @@ def _iso(value: datetime) -> str:
 
 def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str, Any]:
     settings, parameters = workspace.settings, workspace.parameters
-    nights, incidents = results.nights(scratch), results.incidents(scratch)
+    nights = results.nights(scratch)
+    incidents = [{**each, "title": title_of(each["title"])} for each in results.incidents(scratch)]
     retrainings = results.retrainings(scratch)
     rows = results.served(scratch)
     errors = _errors(settings, scratch, rows)

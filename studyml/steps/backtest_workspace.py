@@ -24,10 +24,12 @@ NIGHT_STARTS = time(1, tzinfo=UTC)
 ARTIFACTS, JSON, PAGE = "artifacts", "backtest.json", "backtest.html"
 #: A backtest knows its own folder again by this file.
 _FOLDER_MARK = ".studyml-backtest"
+#: Addresses that a real night calls, and that of a backtest must not.
+CALLED = ("alert_urls", "ticket_urls", "escalation_urls", "heartbeat_url")
 #: Settings that say where things are, not what would have happened.
 _ELSEWHERE = {
     *("database_url", "source_url", "source_schema", "artifact_root", "artifact_cache"),
-    *("alert_urls", "ticket_urls", "heartbeat_url"),
+    *CALLED,
     *("runbook_url", "airflow_url", "statement_timeout_seconds", "lock_timeout_seconds", "scoring_range_sessions"),
     *("keep_versions", "keep_served_days", "prediction_retention_days", "code_version"),
 }
@@ -87,7 +89,6 @@ def workspace_address(settings: Settings, given: str | None) -> str:
 
 def settings_of_nights(settings: Settings, url: str, folder: Path) -> Settings:
     """The settings with which a night is lived in the scratch database: nothing leads out of it, nobody is told."""
-    nothing = SecretStr("")
     return settings.model_copy(
         update={
             "database_url": SecretStr(url),
@@ -95,9 +96,7 @@ def settings_of_nights(settings: Settings, url: str, folder: Path) -> Settings:
             "source_schema": SOURCE_SCHEMA,
             "source_timezone": "UTC",
             "artifact_root": folder / ARTIFACTS,
-            "alert_urls": nothing,
-            "ticket_urls": nothing,
-            "heartbeat_url": nothing,
+            **dict.fromkeys(CALLED, SecretStr("")),
         }
     )
 
@@ -143,11 +142,32 @@ def _dates(settings: Settings, request: Request, scratch: Connection, now: datet
     enough, newest = (_next_night(moment) for moment in known)
     last = request.last or min(newest, today)
     first = request.first or min(enough, last)
-    if last > today:
-        raise InputError(f"--to {last} is in the future: replay up to {today}.")
+    _require_order(first, last)
+    return first, last
+
+
+def refuse_impossible(request: Request, now: datetime) -> None:
+    """Raise InputError for dates and a folder that cannot be used, before anything is made or read."""
+    if request.last is not None and request.last > now.date():
+        raise InputError(f"--to {request.last} is in the future: replay up to {now.date()}.")
+    if request.first is not None:
+        _require_order(request.first, request.last or now.date())
+    if request.folder is not None:
+        _require_own(request.folder)
+
+
+def _require_order(first: date, last: date) -> None:
     if first > last:
         raise InputError(f"--from {first} is after --to {last}: give an earlier --from or a later --to.")
-    return first, last
+
+
+def _require_own(folder: Path) -> None:
+    try:
+        marked = (folder / _FOLDER_MARK).is_file()
+        if folder.exists() and not marked and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} holds something that is not a backtest's: name another folder with --out.")
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}): name another folder with --out.") from None
 
 
 def _next_night(moment: datetime) -> date:
@@ -157,10 +177,8 @@ def _next_night(moment: datetime) -> date:
 
 def _prepare(folder: Path) -> None:
     """Make the folder, or clear what an earlier backtest left in it; raises InputError where it is somebody's."""
-    marked = (folder / _FOLDER_MARK).is_file()
+    _require_own(folder)
     try:
-        if folder.exists() and not marked and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder} holds something that is not a backtest's: name another folder with --out.")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _FOLDER_MARK).touch()
         shutil.rmtree(folder / ARTIFACTS, ignore_errors=True)

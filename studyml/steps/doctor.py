@@ -94,8 +94,9 @@ def _alerts(settings: Settings, now: datetime) -> str:
         waiting, dead = undelivered(connection, now=now)
     if waiting or dead:
         given_up = f" and {dead} were given up in the last {DEAD_IS_NEWS.days} days" if dead else ""
+        messages = "1 message" if waiting == 1 else f"{waiting} messages"
         raise StudymlError(
-            f"{waiting} messages could not be delivered yet{given_up}: run 'studyml alerts test' to see why, and"
+            f"{messages} could not be delivered yet{given_up}: run 'studyml alerts test' to see why, and"
             " 'studyml alerts deliveries' to see which."
         )
     return f"{len(addresses)} addresses, nothing waits"

@@ -5,14 +5,14 @@ from datetime import datetime
 
 import httpx
 
-from studyml.alerting.incidents import TASK_FAILED
 from studyml.alerting.lifecycle import Moment
+from studyml.alerting.message import moment
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import end_night, heartbeat_heard, is_replay, record_heartbeat
 from studyml.errors import DeliveryError, RegistryError
 from studyml.settings import Settings
+from studyml.steps.end_failures import end_failures
 from studyml.steps.opening import own_database
-from studyml.steps.report_over import report_over
 from studyml.steps.watch_data import watch_data
 from studyml.steps.watch_nights import watch_nights
 from studyml.steps.watch_retraining import watch_retraining
@@ -52,13 +52,8 @@ def _follow_up(settings: Settings, connection: Connection, at: Moment) -> None:
     watch_data(settings, connection, at)
     watch_retraining(settings, connection, at)
     watch_nights(settings, connection, now=at.now)
-    report_over(
-        settings,
-        connection,
-        TASK_FAILED,
-        at,
-        note=f"the night of {at.as_of.isoformat()} finished without a failed task",
-    )
+    words = f"the night of {moment(at.as_of)} finished without a failed task"
+    end_failures(settings, connection, at, upkeep=False, note=words)
 
 
 def _is_scored(connection: Connection, as_of: datetime) -> bool:

@@ -120,6 +120,7 @@ def _problem(
     dag_run_id: str | None,
 ) -> Problem:
     served, verdict = judged[0], ruling.columns(settings.monitoring_window_days)
+    is_part = ruling.rolling.n < served.rolling.n
     verdict["expected_mae"] = next((each.expected_mae for each in judged if each.rolling.scope == blamed), None)
     pages = verdict["verdict"] == verdicts.CONFIRMED or settings.page_rule == "guide"
     known = newest_of_kind(connection, DEGRADED)
@@ -134,9 +135,10 @@ def _problem(
         window_days=settings.monitoring_window_days,
         baseline_ratio=settings.degraded_ratio,
         last_healthy=last_healthy(connection, as_of),
+        all_served=(served.rolling.mae or 0.0, served.rolling.n) if is_part else None,
         judged_before=was_judged(connection, as_of),
         back_since=None if known is None else _back_since(connection, known, as_of),
-        slices=[each["sentence"] for each in served.worst_slices or []],
+        slices=[each["sentence"] for each in ruling.worst_slices or []],
         moved=_moved(served.drift),
         report=None if blamed is None else f"studyml versions report {blamed}",
         run_id=dag_run_id,
@@ -165,7 +167,10 @@ def _retraining(settings: Settings, connection: Connection, known: Incident | No
     if run is None or run.decision in FAILED:
         if not breaker_open(newest_in_a_row(connection), settings.retraining_failures):
             return {"asks": ""} if was_asked else {}
-        words = "no retraining is started, since the last ones failed: it takes enough new labels, or a person"
+        words = (
+            "no retraining is started, since the last ones failed: it takes enough new labels, or studyml retrain"
+            " --force"
+        )
         asks = "" if run is None or was_asked else A_PERSON
         return {"retraining": words, "retraining_ahead": False, "asks": asks}
     came_to = aftermaths.aftermath(connection, run).word

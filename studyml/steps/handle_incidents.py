@@ -7,7 +7,14 @@ from studyml.alerting.incidents import KINDS, Event, Incident, find_incident, li
 from studyml.alerting.lifecycle import Moment, acknowledge, resolve
 from studyml.alerting.message import Links
 from studyml.alerting.messages import over_message
-from studyml.alerting.silences import LONGEST_SILENCE, Silence, add_silence, end_silences, silences_in_force
+from studyml.alerting.silences import (
+    LONGEST_SILENCE,
+    Silence,
+    add_silence,
+    end_silences,
+    silenced_until,
+    silences_in_force,
+)
 from studyml.database.nights import newest_night
 from studyml.errors import InputError, RegistryError
 from studyml.settings import Settings
@@ -38,11 +45,13 @@ def one_incident(settings: Settings, incident_id: int) -> Told:
         return Told(find_incident(connection, incident_id), list_events(connection, incident_id))
 
 
-def acknowledge_incident(settings: Settings, incident_id: int, *, now: datetime, name: str) -> None:
-    """Record who takes care of an open incident; raises RegistryError where it is not open."""
+def acknowledge_incident(settings: Settings, incident_id: int, *, now: datetime, name: str) -> str | None:
+    """Record who takes care of an open incident, and return who did before; raises RegistryError where it is closed."""
     with own_database(settings) as connection:
+        before = next((each.acknowledged_by for each in list_incidents(connection) if each.id == incident_id), None)
         acknowledge(connection, incident_id, name=redacted(settings, name), at=Moment(now, now))
         connection.commit()
+    return before
 
 
 def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, actor: str, note: str) -> None:
@@ -53,15 +62,17 @@ def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, act
         if incident.status != "open":
             raise RegistryError(f"there is no open incident {incident_id}: 'studyml alerts list' shows those that are.")
         links = Links(settings.runbook_url, settings.airflow_url)
-        message = over_message(incident, note=f"{actor} closed it ({note})", links=links)
+        message = over_message(incident, note=f"{actor} closed it ({note})", links=links, by_hand=True)
         # Dated by the nights, which may lie in the past: a later one may find the problem again.
         at = Moment(newest_night(connection) or now, now)
         resolve(connection, incident, at, actor=actor, note=note, message=message)
         connection.commit()
 
 
-def silence(settings: Settings, kind: str, *, hours: float, now: datetime, actor: str, note: str) -> Silence:
+def silence(settings: Settings, kind: str, *, hours: float, now: datetime, actor: str, note: str) -> datetime:
     """Send no message about incidents of a kind for so many hours; they are recorded all the same.
+
+    Returns when messages are sent again: another silence may hold longer.
 
     Raises InputError for a kind there is none of, and for a silence of less than a minute or of more than 31 days.
     """
@@ -71,9 +82,10 @@ def silence(settings: Settings, kind: str, *, hours: float, now: datetime, actor
     length = timedelta(hours=hours)
     note, actor = redacted(settings, note), redacted(settings, actor)
     with own_database(settings) as connection:
-        found = add_silence(connection, kind, starts_at=now, ends_at=now + length, actor=actor, note=note)
+        add_silence(connection, kind, starts_at=now, ends_at=now + length, actor=actor, note=note)
+        until = silenced_until(connection, kind, now=now)
         connection.commit()
-    return Silence(found, kind, now, now + length, actor, note)
+    return max(until or now, now + length)
 
 
 def unsilence(settings: Settings, kind: str, *, now: datetime, actor: str) -> int:

@@ -14,7 +14,7 @@ from studyml.monitoring.degradation import RULES, Evidence, ExpectedError, weigh
 from studyml.monitoring.degradation_query import relative_errors
 from studyml.monitoring.ledger import count_outcomes
 from studyml.monitoring.rolling import SERVED, coverage, rolling_errors
-from studyml.monitoring.verdict import ERROR, HEALTHY, Rule, Verdict, judge
+from studyml.monitoring.verdict import DEGRADED, ERROR, HEALTHY, Rule, Verdict, judge
 from studyml.monitoring.verdicts import Judged, store_verdicts, stored_verdict
 from studyml.registry.versions import Version, champion_at, find
 from studyml.settings import Settings
@@ -84,8 +84,12 @@ def _judge_scopes(
     for rolling in rolled:
         found = versions.get(rolling.scope)
         known = evidence.get(found.version) if found is not None else None
-        explained = _explained(settings, connection, champion, as_of, unknown) if rolling.scope == SERVED else {}
         verdict = judge(rolling, rule, known)
+        explained: dict[str, Any] = {}
+        if rolling.scope == SERVED:
+            explained = _explained(settings, connection, champion, as_of, unknown)
+        elif found == champion and verdict.verdict in DEGRADED:
+            explained = {"worst_slices": _worst_slices(settings, connection, champion, as_of, unknown)}
         judged.append(
             Judged(
                 rolling,
@@ -132,17 +136,24 @@ def _explained(
         unknown,
     )
     drift = None if champion is None else _drift(settings, connection, champion, as_of)
-    slices = _from_source(
-        "slices",
-        lambda: worst_slices(settings, connection, version=None, as_of=as_of, window_days=window),
-        unknown,
-    )
     return {
         "coverage_by_date": dated,
         "drift": drift,
         "estimated_mae": None if drift is None else drift.get("estimated_mae"),
-        "worst_slices": slices or [],
+        "worst_slices": _worst_slices(settings, connection, None, as_of, unknown),
     }
+
+
+def _worst_slices(
+    settings: Settings, connection: Connection, version: Version | None, as_of: datetime, unknown: list[str]
+) -> list[dict[str, Any]]:
+    window = settings.monitoring_window_days
+    found = _from_source(
+        "slices",
+        lambda: worst_slices(settings, connection, version=version, as_of=as_of, window_days=window),
+        unknown,
+    )
+    return found or []
 
 
 def _from_source(what: str, look: Callable[[], Found], unknown: list[str]) -> Found | None:

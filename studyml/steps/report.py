@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from studyml.alerting.incidents import list_incidents
+from studyml.alerting.told import open_at
 from studyml.database.connection import Connection
 from studyml.database.quarantine import count_quarantined
 from studyml.errors import RegistryError
@@ -33,7 +33,7 @@ def report(settings: Settings, *, as_of: datetime | None = None) -> dict[str, An
         night = _night(connection, as_of)
         moment: datetime = night["as_of"]
         version = champion_at(connection, moment)
-        incidents = list_incidents(connection)
+        incidents = open_at(connection, moment)
         return {
             **night,
             "as_of": moment.isoformat(),

@@ -82,7 +82,7 @@ def _record(
     settings: Settings, connection: Connection, kind: str, task: str, message: Message, at: Moment, error: str
 ) -> None:
     present = open_of_kind(connection, kind)
-    told = present is not None and task in present.figures
+    told = present is not None and present.figures.get(task) is not None
     known = told or (present is not None and _is_cause_known(connection, present, task, error, at))
     problem = Problem(
         kind,
@@ -92,6 +92,7 @@ def _record(
         figures={} if known and not told else {task: error},
         note=f"{task}: {error}",
         repeats=True,
+        of_several=True,
         another=not known,
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))

@@ -1,6 +1,6 @@
 """Say that a problem is over, the same way for every kind but a degradation."""
 
-from studyml.alerting.incidents import newest_event_at, open_of_kind
+from studyml.alerting.incidents import Incident, newest_event_at, open_of_kind
 from studyml.alerting.lifecycle import Moment, report_recovery
 from studyml.alerting.message import Links
 from studyml.alerting.messages import over_message
@@ -16,13 +16,15 @@ def report_over(settings: Settings, connection: Connection, kind: str, at: Momen
     only one to see the problem.
     """
     present = open_of_kind(connection, kind)
-    begun = started_at(connection, at.as_of)
-    if (
-        present is not None
-        and begun is not None
-        and present.updated_as_of >= at.as_of
-        and newest_event_at(connection, present.id) >= begun
-    ):
+    if present is not None and is_of_this_night(connection, present, at):
         return
     links = Links(settings.runbook_url, settings.airflow_url)
     report_recovery(connection, kind, lambda incident: over_message(incident, note=note, links=links), at, note=note)
+
+
+def is_of_this_night(connection: Connection, incident: Incident, at: Moment) -> bool:
+    """Whether a night found the problem of an incident since it was begun the last time."""
+    begun = started_at(connection, at.as_of)
+    if begun is None or incident.updated_as_of < at.as_of:
+        return False
+    return newest_event_at(connection, incident.id) >= begun

@@ -48,6 +48,7 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
             [*found, *reasons], unjudged, as_of=at.as_of, incident_id=incident_id, links=links
         ),
         figures={"found": found, "reasons": reasons, "unjudged": unjudged},
+        of_several=True,
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
 
@@ -63,7 +64,9 @@ def _broken(connection: Connection, as_of: datetime) -> tuple[list[str], int]:
     counts = night_counts(connection, as_of)
     found, rows = broken(counts), counts.outcomes + counts.quarantined
     is_clean = rows > 0 and counts.quarantined == 0
-    if found or is_clean or rows >= FEW_ROWS:
+    # A night without any row says nothing: what the days before it found was told, and may be closed.
+    is_told = counts.quarantined == 0 and open_of_kind(connection, CONTRACT_BROKEN) is None
+    if found or is_clean or is_told or rows >= FEW_ROWS:
         return found, 1
     return broken(night_counts(connection, as_of, days=FEW_ROWS_DAYS), days=FEW_ROWS_DAYS), FEW_ROWS_DAYS
 

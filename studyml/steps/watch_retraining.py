@@ -47,13 +47,15 @@ def _watch_streak(settings: Settings, connection: Connection, at: Moment) -> Non
     if len(streak) < settings.retraining_failures:
         return
     stopped = breaker_open(streak, settings.retraining_failures)
+    present = open_of_kind(connection, RETRAINING_FAILING)
     problem = Problem(
         RETRAINING_FAILING,
         TICKET,
         lambda incident_id: retraining_message(
             times=len(streak), reasons=_reasons(streak[0]), stopped=stopped, incident_id=incident_id, links=links
         ),
-        figures={"times": len(streak), "newest": streak[0].id},
+        figures={"times": len(streak), "newest": streak[0].id, "stopped": stopped},
+        another=stopped and present is not None and not present.figures.get("stopped"),
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
 

@@ -82,7 +82,7 @@ def test_its_subject_alone_says_how_sure_and_how_far() -> None:
     suspected = replace(FOUND, verdict={**VERDICT, "verdict": "suspected"})
 
     assert confirmed == (
-        "studyml: predictions degraded (confirmed): off by 1.42 h on average, 1.58 x what is normal for the version"
+        "studyml: predictions degraded (confirmed): errors of 30 days are 1.58 x what is normal for the version"
     )
     assert degraded_message(suspected, LINKS, incident_id=7, pages=False).subject == (
         "studyml: predictions degraded (suspected): off by 1.42 h on average, 1.44 x the baseline"
@@ -94,6 +94,15 @@ def test_a_suspicion_says_that_the_rule_also_rings_for_healthy_models_and_when_i
 
     assert "How sure: by the guide's rule alone, which also rings for healthy models: errors" in text
     assert "Another message comes only when it is confirmed, when the retraining did not help" in text
+
+
+def test_what_a_version_erred_itself_is_not_said_of_all_that_was_served() -> None:
+    part = body(replace(FOUND, all_served=(1.234, 171)))
+
+    assert part.startswith("Study times that v_20260201_010203 predicted of the last 30 days were off by 1.42 h")
+    assert "- All that was served in these days, also by earlier versions: off by 1.23 h, over 171 outcomes.\n" in part
+    assert "; all that was served was last healthy in the night of 2026-02-28 01:00 UTC, with 1.01 h" in part
+    assert "All that was served" not in body()
 
 
 def test_what_is_not_known_is_left_out() -> None:

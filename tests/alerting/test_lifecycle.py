@@ -111,6 +111,12 @@ class TestAProblem:
         report(connection, 2, title="nobody knows of which version")
         assert only(connection).model_version == second
 
+    def test_a_page_keeps_its_title_where_a_night_finds_less(self, connection: Connection) -> None:
+        report(connection)
+        report(connection, 1, severity=TICKET)
+
+        assert (only(connection).severity, only(connection).title) == (PAGE, "it is bad (page)")
+
     def test_of_another_kind_is_another_incident(self, connection: Connection) -> None:
         report(connection)
         report(connection, kind=TASK_FAILED)

@@ -37,7 +37,6 @@ NIGHT: dict[str, Any] = {
     "quarantined": {"study_sessions": 3},
     "incidents": [
         {"id": 1, "kind": "degraded", "title": "seen that night", "opened_as_of": "2026-03-08T00:00:00+00:00"},
-        {"id": 2, "kind": "degraded", "title": "seen later", "opened_as_of": "2026-03-15T00:00:00+00:00"},
     ],
 }
 
@@ -71,10 +70,29 @@ def test_a_reason_is_shown_once_and_as_it_is() -> None:
     assert shown(NIGHT).count("beats the median [90 % bound 0.6]") == 1
 
 
-def test_an_incident_that_the_night_had_not_seen_is_left_out() -> None:
-    text = shown(NIGHT)
-    assert "seen that night" in text
-    assert "seen later" not in text
+def test_its_incidents_are_listed() -> None:
+    assert "degraded: seen that night (since 2026-03-08" in shown(NIGHT)
+
+
+def test_what_moved_is_said_without_asking_for_it() -> None:
+    def moved(count: int) -> str:
+        features = [{"sentence": f"feature {each} moved", "moved": each < count} for each in range(9)]
+        volume = {"sentence": "12 sessions a day", "moved": False}
+        drift = {"features": features, "volume": volume, "estimated_mae": 1.234}
+        return shown({**NIGHT, "monitoring": {**NIGHT["monitoring"], "drift": drift}})
+
+    assert "nothing moved beyond chance" in moved(0)
+    assert "feature 1 moved" in moved(2)
+    assert "feature 2 moved" not in moved(2)
+    assert "12 sessions a day" not in moved(2)
+    assert "1.23 h, an estimate before the labels are known" in moved(2)
+    assert "and 2 more: studyml monitor --json" in moved(7)
+    assert "drift" not in shown(NIGHT)
+
+
+def test_drift_that_could_not_be_checked_says_why() -> None:
+    failed = {**NIGHT, "monitoring": {**NIGHT["monitoring"], "drift": {"error": "the source is away"}}}
+    assert "not checked: the source is away" in shown(failed)
 
 
 def test_nothing_planned_is_said_so() -> None:

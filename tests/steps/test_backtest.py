@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from studyml.database.connection import Connection, advisory_lock, connect
 from studyml.database.scratch import create_scratch, drop_scratch
@@ -89,14 +90,17 @@ def test_the_nights_are_those_that_the_system_would_have_lived(log: Settings, tm
 def test_it_changes_nothing_of_ours_and_sends_nothing(log: Settings, tmp_path: Path) -> None:
     before = every_text(log), query(log, "SELECT s::text FROM study_sessions s ORDER BY id"), databases(log)
     with webhook() as hook:
-        calling = {name: type(log.alert_urls)(hook.url()) for name in ("alert_urls", "ticket_urls")}
-        calling["heartbeat_url"] = type(log.alert_urls)(hook.url().replace("json", "http"))
-        settings = naive(log).model_copy(update={**calling, "baseline_mae": 0.01})
+        secrets = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+        calling = {name: SecretStr(hook.url()) for name in secrets - {"database_url", "source_url"}}
+        calling["heartbeat_url"] = SecretStr(hook.url().replace("json", "http"))
+        settings = naive(log).model_copy(update={**calling, "baseline_mae": 0.01, "page_rule": "guide"})
 
         document = replay(settings, tmp_path / "out", first=FIRST, last=LAST)
 
         assert hook.asked == []
-    assert document["incidents"]
+        assert len(calling) == 4
+    assert document["summary"]["escalations"] >= 1
+    assert not set(calling) & set(document["settings"])
     assert (every_text(log), query(log, "SELECT s::text FROM study_sessions s ORDER BY id"), databases(log)) == before
     assert not log.artifact_root.exists()
     assert sorted(each.name for each in (tmp_path / "out").iterdir() if each.name[0] != ".") == [

@@ -78,7 +78,7 @@ def test_messages_that_wait_are_said(settings: Settings) -> None:
     deliver_alerts(alerting, now=NOW)
 
     assert failed(alerting)["alerts"] == (
-        "1 messages could not be delivered yet: run 'studyml alerts test' to see why, and 'studyml alerts deliveries'"
+        "1 message could not be delivered yet: run 'studyml alerts test' to see why, and 'studyml alerts deliveries'"
         " to see which."
     )
 

@@ -301,6 +301,13 @@ class TestAfterANewChampion:
 
         assert incidents(retrained) == [("degraded", "open")]
         assert [event for event, _ in severities(retrained)] == ["opened", "resolved", "reopened"]
+        assert (
+            f"Study times that {self.NEW} predicted of the last 30 days were off by 1.70 h" in messages(retrained)[-1]
+        )
+        assert (
+            "All that was served in these days, also by earlier versions: off by 1.79 h, over 70 outcomes"
+            in (messages(retrained)[-1])
+        )
 
 
 def test_a_champion_that_replaced_another_is_not_blamed_for_its_errors(world: Settings) -> None:

@@ -13,6 +13,7 @@ from studyml.settings import Settings
 from studyml.steps.maintain import maintain
 from studyml.steps.opening import own_database
 from tests.conftest import END, NOW
+from tests.scoring.world import create_source
 from tests.steps.retraining import champions, query
 
 
@@ -61,6 +62,14 @@ def upkeep(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
 def crowded(lived: Settings) -> tuple[Settings, list[str]]:
     """A champion and three rejected versions."""
     return lived, rejected(lived, 3)
+
+
+def test_before_anything_was_trained_there_is_nothing_to_do(settings: Settings) -> None:
+    create_source(settings)
+
+    found = upkeep(settings)
+
+    assert (found["verified"], found["kept_versions"], found["pruned_versions"]) == (0, {}, [])
 
 
 def test_old_rejected_versions_go_and_the_newest_and_the_champion_stay(crowded: tuple[Settings, list[str]]) -> None:

@@ -10,7 +10,7 @@ from studyml.settings import Settings
 from studyml.steps.report import report
 from studyml.steps.start_night import start_night
 from tests.conftest import END, FIRST_NIGHT, NOW
-from tests.scoring.world import create_source
+from tests.scoring.world import create_source, query
 from tests.steps.test_report_failure import fail
 
 
@@ -68,6 +68,32 @@ def test_a_lived_night_is_one_json_document_with_all_that_happened(lived: Settin
     assert found["monitoring"]["verdict"] == "insufficient_data"
     assert found["incidents"] == []
     assert found["where"]["predictions"] == "analytics.study_time_predictions"
+
+
+def test_an_earlier_night_is_told_as_it_was(lived: Settings) -> None:
+    def titles(night: int) -> list[str]:
+        as_of = FIRST_NIGHT + timedelta(days=night)
+        if night:
+            start_night(lived, as_of=as_of, now=NOW)
+        return [each["title"] for each in report(lived, as_of=as_of)["incidents"]]
+
+    fail(lived, night=-7)
+    assert titles(0) == ["studyml_nightly.score.publish failed"]
+    query(
+        lived,
+        "UPDATE studyml.incidents SET title = 'another title since', updated_as_of = %s",
+        FIRST_NIGHT + timedelta(days=1),
+    )
+    assert titles(0) == ["studyml_nightly.score.publish failed"]
+    assert titles(1) == ["another title since"]
+    query(
+        lived,
+        "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = %s, resolved_at = %s",
+        *(FIRST_NIGHT + timedelta(days=1), NOW),
+    )
+    assert titles(0) == ["studyml_nightly.score.publish failed"]
+    assert titles(1) == []
+    assert titles(-1) == []
 
 
 def test_open_incidents_are_listed(lived: Settings) -> None:

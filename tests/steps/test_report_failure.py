@@ -11,6 +11,7 @@ import pytest
 
 from studyml.settings import Settings, load_settings
 from studyml.steps.finish_night import finish_night
+from studyml.steps.maintain import maintain
 from studyml.steps.report_failure import report_failure
 from studyml.steps.start_night import start_night
 from tests.alerting.receivers import Webhook, free_port, webhook
@@ -298,3 +299,56 @@ def test_a_broken_contract_that_a_task_found_is_not_closed_by_the_end_of_the_sam
 
         status = query(alerting, "SELECT kind, status FROM studyml.incidents")
         assert status == [("contract_broken", ("open", "open", "resolved")[night])]
+
+
+class TestWhatEndsIt:
+    """A finished night says nothing of the weekly upkeep, and upkeep nothing of a night."""
+
+    @staticmethod
+    def upkeep(settings: Settings, night: int) -> None:
+        maintain(settings, as_of=END + night * DAY, now=NOW + night * DAY)
+
+    def status(self, settings: Settings) -> str:
+        return str(scalar(settings, "SELECT status FROM studyml.incidents"))
+
+    def test_upkeep_that_failed_is_over_when_upkeep_has_ended(self, alerting: Settings, hook: Webhook) -> None:
+        create_source(alerting)
+        fail(alerting, dag_id="studyml_maintenance", task="maintain")
+        assert "or run studyml maintain again" in hook.received[0]["message"]
+        assert "closes by itself when studyml_maintenance ends without a failure" in hook.received[0]["message"]
+        lived(alerting, 1)
+        assert self.status(alerting) == "open"
+
+        self.upkeep(alerting, 3)
+
+        assert self.status(alerting) == "resolved"
+
+    def test_of_both_each_ends_its_own_and_what_fails_again_is_told_again(
+        self, alerting: Settings, hook: Webhook
+    ) -> None:
+        create_source(alerting)
+        fail(alerting, dag_id="studyml_maintenance", task="maintain", error="a")
+        fail(alerting, error="b")
+        self.upkeep(alerting, 3)
+        assert self.status(alerting) == "open"
+        fail(alerting, dag_id="studyml_maintenance", task="maintain", error="c", night=4)
+        lived(alerting, 5)
+        assert self.status(alerting) == "open"
+
+        self.upkeep(alerting, 6)
+
+        assert self.status(alerting) == "resolved"
+        assert [title.removeprefix("studyml: ") for title in titles(hook)] == [
+            "studyml_maintenance.maintain failed",
+            "studyml_nightly.score.publish failed",
+            "studyml_maintenance.maintain failed",
+        ]
+
+    def test_that_it_is_over_does_not_promise_that_all_has_run(self, alerting: Settings) -> None:
+        create_source(alerting)
+        fail(alerting, task="retrain.train")
+        lived(alerting, 1)
+
+        [*_, (told,)] = query(alerting, "SELECT message_body FROM studyml.incident_events ORDER BY id")
+        assert "What was not due since has not run again, such as a retraining" in told
+        assert "Nothing is left to do" not in told

@@ -134,6 +134,19 @@ class TestTheContract:
         watch(world, 3)  # nothing new tells nothing
         assert incidents(world)[0][2] == "open"
 
+    @pytest.mark.parametrize(("more", "status"), [(0, "resolved"), (1, "open")])
+    def test_once_closed_it_takes_a_new_row_to_count_the_old_ones_again(
+        self, world: Settings, more: int, status: str
+    ) -> None:
+        quarantine(world, 6)
+        watch(world)
+        query(world, "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of")
+        quarantine(world, more, END + DAY)
+
+        watch(world, 1)
+
+        assert incidents(world) == [("contract_broken", "ticket", status)]
+
     def test_is_mended_by_two_nights_without_it_and_nights_by_turns_are_one_message(self, world: Settings) -> None:
         for night, bad in enumerate((10, 0, 10, 0, 0)):
             finish(world, END + night * DAY)

@@ -88,6 +88,17 @@ class TestFailingInARow:
         assert "- 2026-03-01 failed: the failed\n" in body
         assert "No other retraining is started on the same data" in body
 
+    def test_says_once_that_the_breaker_has_stopped_it_since(self, settings: Settings) -> None:
+        run(settings, "rejected", "rejected", "rejected")
+        watch(settings)
+        for night in range(1, 5):
+            run(settings, "failed")
+            watch(settings, night)
+
+        first, then = bodies(settings)
+        assert "The next retraining is due with enough new labels." in first
+        assert "No other retraining is started on the same data" in then
+
     def test_rejections_stop_nothing(self, settings: Settings) -> None:
         run(settings, "rejected", "rejected", "rejected")
         watch(settings)
