@@ -1,10 +1,13 @@
-"""How soon a change is seen by a rule that knows what none can know: the errors before it and after it, exactly.
+"""How soon a change is seen by a rule that is told what none can know: how errors are distributed before and after it.
 
 It adds up the logarithm of the likelihood ratio of each outcome, after the change to before it, starts again at 0
-whenever the sum falls below, and rings above a threshold (Page, Biometrika 1954). Of all rules that ring for nothing as
-rarely none is sooner, if the outcomes do not depend on one another (Moustakides, Annals of Statistics 1986). It also
-knows which kind of change comes and how large, and its threshold is set by healthy years of the same log and pattern of
-arrivals, so that it rings for nothing as often as ours may. What it misses, no rule that has to learn can reach.
+whenever the sum falls below, and rings above a threshold (Page, Biometrika 1954). For independent outcomes it is the
+soonest in Lorden's sense of all that ring for nothing as rarely (Moustakides, Annals of Statistics 1986). It also knows
+which kind of change comes and how large, and its threshold is set by healthy years of the same log and pattern of
+arrivals, so that it rings for nothing as often as ours may.
+
+A yardstick, not a bound: the distributions are those of a log's rows, smoothed. With less smoothing the rule tells the
+rows of a short log apart and is sooner, with more it is later; and in bursts outcomes depend on one another.
 """
 
 from collections.abc import Callable
@@ -27,7 +30,7 @@ _LARGEST_THRESHOLD, _HALVINGS = 64.0, 10
 
 @dataclass(frozen=True)
 class Oracle:
-    """Median days from a change, which raises the MAE by the share ``by``, to the alarm of the rule that knows all."""
+    """Median days from a change, which raises the MAE by the share ``by``, to the alarm of the rule told all."""
 
     case: Case
     kind: str

@@ -34,7 +34,7 @@ class Target:
             return "yes"
         if self.missed_by_oracle is None:
             return "NO"
-        return f"NO, {_days(self.missed_by_oracle)} by a rule that knows all"
+        return f"NO, {_days(self.missed_by_oracle)} by a rule that is told all"
 
 
 def print_report(console: Console, cells: Cells, oracles: Sequence[Oracle]) -> bool:
@@ -83,9 +83,9 @@ def _sees_a_large_change(where: str, rate: float, days: int, ours: Found, least:
 
 def _oracles(oracles: Sequence[Oracle]) -> Table:
     table = Table(
-        title="What a rule needs that knows all",
-        caption="It knows the errors before and after the change exactly, and which change comes (Page 1954), and rings"
-        f" {MOST_FALSE_ALARMS:g} times a year for nothing: a rule that has to learn is later.",
+        title="What a rule needs that is told all",
+        caption="How errors are distributed before and after the change, smoothed, and which change comes (Page 1954);"
+        f" it rings {MOST_FALSE_ALARMS:g} times a year for nothing. A yardstick: a rule that has to learn is later.",
         title_justify="left",
         caption_justify="left",
     )

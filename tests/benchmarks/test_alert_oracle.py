@@ -1,4 +1,4 @@
-"""The rule that knows all: its evidence, how rarely it rings for nothing, and how soon it sees a change."""
+"""The rule that is told all: its evidence, how rarely it rings for nothing, and how soon it sees a change."""
 
 import numpy as np
 import pytest

@@ -166,7 +166,7 @@ class TestReport:
 
     @pytest.mark.parametrize(
         ("of_oracle", "delay", "words"),
-        [(3.0, 4, "NO"), (5.0, 4, "NO, 5 by a rule that knows all"), (5.0, 3, "yes")],
+        [(3.0, 4, "NO"), (5.0, 4, "NO, 5 by a rule that is told all"), (5.0, 3, "yes")],
     )
     def test_a_target_that_the_oracle_misses_says_so_and_is_missed_all_the_same(
         self, of_oracle: float, delay: float, words: str
