@@ -123,7 +123,9 @@ def _show(document: dict[str, Any]) -> None:
         print_table(("sessions of", "outcomes", "served", "median", "estimate"), rows)
     for each in document["incidents"]:
         until = "still open" if each["resolved_as_of"] is None else f"resolved {each['resolved_as_of'][:10]}"
-        typer.echo(f"{each['severity']}, opened {each['opened_as_of'][:10]}, {until}: {each['title']}")
+        opened, since = each["opened_as_of"][:10], each["severity_since"][:10]
+        urgency = each["severity"] if since == opened else f"{each['severity']} since {since}"
+        typer.echo(f"{urgency}, opened {opened}, {until}: {each['title']}")
     rows = [
         (
             each["rule"],

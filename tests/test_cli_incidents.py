@@ -111,7 +111,7 @@ def test_one_that_is_closed_is_told_to_whoever_was_told_of_it(settings: Settings
         settings, "SELECT event, note, message_body FROM studyml.incident_events ORDER BY id DESC LIMIT 1"
     )
     assert (event, "ann closed it" in body) == ("resolved", True)
-    assert "If its problem is found again, it is opened again." in body
+    assert "If its problem is found again, you are told." in body
     assert SECRET not in note + body
 
 

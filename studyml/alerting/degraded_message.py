@@ -19,8 +19,8 @@ class Findings:
     MAE in hours) of the newest healthy night; ``slices`` and ``moved`` are sentences, the worst first; ``retraining``
     says what was done about it.
 
-    ``all_served`` is the MAE, hours, and the outcomes of all that was served, where the verdict is on fewer: the
-    version's own.
+    ``all_served`` is the MAE, hours, and the outcomes of all that was served, where the verdict is on others: all that
+    the version predicted.
 
     ``back_since`` is the night in which a problem that was over came back; ``judged_before`` whether any earlier night
     was judged; ``retraining_ahead`` whether a retraining has yet to be decided; ``asks`` when a person is asked, if so.
@@ -84,13 +84,12 @@ def _all_served(found: Findings) -> list[str]:
     if found.all_served is None:
         return []
     mae, n = found.all_served
-    return [f"All that was served in these days, also by earlier versions: off by {mae:.2f} h, over {n} outcomes."]
+    return [f"All that was served in these days, by whichever version: off by {mae:.2f} h, over {n} outcomes."]
 
 
 def _how_far(verdict: Mapping[str, Any]) -> str:
     if verdict["verdict"] == "confirmed" and verdict.get("error_ratio"):
-        times, days = verdict["error_ratio"], verdict["error_ratio_days"]
-        return f"errors of {days} days are {times:.2f} x what is normal for the version"
+        return f"errors {verdict['error_ratio']:.2f} x what is normal ({verdict['error_ratio_n']} outcomes)"
     mae = verdict["rolling_mae"]
     return f"off by {mae:.2f} h on average, {mae / verdict['baseline_mae']:.2f} x the baseline"
 
@@ -104,7 +103,7 @@ def _how_sure(verdict: Mapping[str, Any]) -> str:
         return f"by the guide's rule alone, {counted}"
     measured = (
         f"errors of this version are {ratio:.2f} x what they were when it was tested, over"
-        f" {verdict['error_ratio_n']} outcomes of {verdict['error_ratio_days']} days; chance explains up to"
+        f" {verdict['error_ratio_n']} outcomes of the last {verdict['error_ratio_days']} days; chance explains up to"
         f" {limit:.2f} x"
     )
     if verdict["verdict"] == "confirmed":

@@ -162,6 +162,11 @@ def add_figures(connection: Connection, incident_id: int, figures: dict[str, Any
     _change(connection, incident_id, "figures = figures || %s", (Json(figures),))
 
 
+def set_failures(connection: Connection, incident_id: int, figures: dict[str, Any], *, title: str) -> None:
+    """Replace the figures and the title of an open incident by those of what is left of it. The caller commits."""
+    _change(connection, incident_id, "figures = %s, title = %s", (Json(figures), title))
+
+
 def _change(connection: Connection, incident_id: int, assignments: str, values: tuple[Any, ...]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(

@@ -28,7 +28,7 @@ from studyml.alerting.incidents import (
     set_untaken,
     update_open,
 )
-from studyml.alerting.message import Message
+from studyml.alerting.message import AGAIN, WORSE, Message
 from studyml.alerting.silences import LONGEST_SILENCE, silenced_until
 from studyml.alerting.told import held_back, is_believed_open, paged_at, was_told
 from studyml.errors import RegistryError
@@ -86,7 +86,7 @@ def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool
             figures=problem.figures,
             as_of=at.as_of,
         )
-        _tell(connection, before.id, problem, at, event="reopened", prefix="again: ")
+        _tell(connection, before.id, problem, at, event="reopened", prefix=AGAIN)
         return "reopened"
     incident_id = open_incident(
         connection,
@@ -114,14 +114,14 @@ def _update(connection: Connection, present: Incident, problem: Problem, at: Mom
         present.id,
         severity=severity,
         title=problem.message(present.id).title if follows else present.title,
-        model_version=problem.model_version,
+        model_version=problem.model_version if follows else None,
         figures=problem.figures,
         as_of=at.as_of,
     )
     if problem.another:
         set_untaken(connection, present.id)
     if worse:
-        _tell(connection, present.id, problem, at, event="updated", prefix="worse: ")
+        _tell(connection, present.id, problem, at, event="updated", prefix=WORSE)
         return "worsened"
     severities = (PAGE,) if severity == PAGE else (PAGE, TICKET)
     silenced = silenced_until(connection, present.kind, now=at.now) is not None

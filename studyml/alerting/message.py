@@ -10,6 +10,8 @@ from datetime import datetime
 #: Services cut longer ones.
 _LONGEST_SUBJECT = 120
 _SENDER = "studyml: "
+#: What marks the title of a problem that came back, and of one that got worse.
+AGAIN, WORSE = "again: ", "worse: "
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,17 @@ def compose(
 
 
 def title_of(subject: str) -> str:
-    """The title of a message with this subject.
+    """The title of a message with this subject, without what marks it as news about an older one.
 
-    >>> title_of(Message("a task failed", "").subject)
+    >>> title_of(Message("a task failed", "").marked(AGAIN).subject)
     'a task failed'
     """
-    return subject.removeprefix(_SENDER)
+    return subject.removeprefix(_SENDER).removeprefix(AGAIN).removeprefix(WORSE)
+
+
+def is_worse(subject: str) -> bool:
+    """Whether a message with this subject says that an open problem got worse."""
+    return subject.startswith(_SENDER + WORSE)
 
 
 def moment(instant: datetime) -> str:

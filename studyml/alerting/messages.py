@@ -34,14 +34,10 @@ UPKEEP_DAG = "studyml_maintenance"
 _BY_HAND = {
     UPKEEP_DAG: "studyml maintain",
     "studyml_score": "studyml score",
+    "studyml_retrain": "studyml retrain",
+    "studyml_approve": "studyml versions approve or reject",
     "studyml_tune": "studyml tune",
     "studyml_alerts": "studyml alerts deliver",
-}
-#: What a problem that is over leaves behind; of the others nothing is.
-_LEFT = {
-    TASK_FAILED: "What was not due since has not run again, such as a retraining: if it fails then, you are told anew.",
-    CONTRACT_BROKEN: "What was refused stays in studyml.quarantined_rows until the study app corrects it: see the query"
-    " in the runbook.",
 }
 
 
@@ -149,7 +145,7 @@ def retraining_message(*, times: int, reasons: Sequence[str], stopped: bool, inc
     stays = "The champion goes on serving."
     breaker = NOT_STARTED if stopped else "The next retraining is due with enough new labels."
     return compose(
-        f"{times} retrainings in a row brought no new version",
+        f"{times} retrainings in a row brought no new version{', no other is started' if stopped else ''}",
         summary=f"The last {times} retrainings failed or were rejected by the gates.",
         facts=list(reasons),
         done=[stays, breaker],
@@ -202,14 +198,26 @@ def night_missing_message(
 
 def over_message(incident: Incident, *, note: str, links: Links, by_hand: bool = False) -> Message:
     """An incident is over, and why; closed ``by_hand`` its problem may be there still."""
-    left = _LEFT.get(incident.kind, "Nothing is left to do.")
+    done = [*_left(incident), *(["If its problem is found again, you are told."] if by_hand else [])]
     return compose(
         f"over: {incident.title}",
         summary=f"Incident {incident.id} is resolved: {note}.",
         facts=[_since(incident)],
-        done=["If its problem is found again, it is opened again." if by_hand else left],
+        done=done or ["Nothing is left to do."],
         links=links.lines(SECTIONS[incident.kind], "studyml_nightly"),
     )
+
+
+def _left(incident: Incident) -> list[str]:
+    """What a problem that is over leaves behind."""
+    if incident.kind == CONTRACT_BROKEN:
+        return [
+            "What was refused stays in studyml.quarantined_rows until the study app corrects it: see the query in the"
+            " runbook."
+        ]
+    if incident.kind == TASK_FAILED and not all(task.startswith(f"{UPKEEP_DAG}.") for task in incident.figures):
+        return ["What was not due since has not run again, such as a retraining: if it fails then, you are told anew."]
+    return []
 
 
 def _since(incident: Incident) -> str:

@@ -17,7 +17,7 @@ from studyml.alerting.incidents import (
     Incident,
     find_incident,
 )
-from studyml.alerting.message import title_of
+from studyml.alerting.message import is_worse, title_of
 
 #: Kinds of whose messages none stands for another: of a degradation one says that its retraining did not help.
 _OF_SEVERAL = (CONTRACT_BROKEN, TASK_FAILED, DEGRADED)
@@ -80,16 +80,22 @@ def paged_at(connection: Connection, incident_id: int) -> datetime | None:
     return found
 
 
-def open_at(connection: Connection, as_of: datetime) -> list[Incident]:
-    """The incidents that were open after a night, newest first, each with the title that it had then."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT i.id, CASE WHEN i.updated_as_of > %(as_of)s THEN (SELECT message_subject"
-            " FROM studyml.incident_events e WHERE e.incident_id = i.id AND e.event IN ('opened', 'reopened')"
-            " AND e.as_of <= %(as_of)s ORDER BY e.id DESC LIMIT 1) END FROM studyml.incidents i"
-            " WHERE i.opened_as_of <= %(as_of)s AND (i.status = 'open' OR i.resolved_as_of > %(as_of)s)"
-            " ORDER BY i.id DESC",
-            {"as_of": as_of},
-        )
-        found = [(find_incident(connection, incident_id), subject) for incident_id, subject in cursor.fetchall()]
-    return [each if subject is None else replace(each, title=title_of(subject)) for each, subject in found]
+def as_told(incident: Incident, events: Sequence[Event], as_of: datetime) -> Incident | None:
+    """An incident as it was after a night, by its ``events``: None where it was not open; its title and severity then.
+
+    The title is that of the newest message that opened it or made it worse.
+    """
+    seen = [each for each in events if each.as_of <= as_of]
+    turns = [each.event for each in seen if each.event in ("opened", "reopened", "resolved")]
+    if not turns or turns[-1] == "resolved":
+        return None
+    told = [each for each in seen if is_turn_for_the_worse(each.event, each.message_subject)]
+    if not told:
+        return incident
+    title, severity = title_of(told[-1].message_subject or ""), told[-1].severity or incident.severity
+    return replace(incident, title=title, severity=severity)
+
+
+def is_turn_for_the_worse(event: str, subject: str | None) -> bool:
+    """Whether an event has a message that opened an incident, reopened it, or made a page of a ticket."""
+    return subject is not None and (event in ("opened", "reopened") or is_worse(subject))

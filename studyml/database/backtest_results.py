@@ -39,19 +39,17 @@ def rulings(connection: Connection) -> Rows:
 
 
 def incidents(connection: Connection) -> Rows:
-    """Every incident, with the subject of its first message as its title, and its events, oldest first."""
+    """Every incident, with its events, oldest first; ``subject`` is that of an event's message, sent or held back."""
     found = _rows(
         connection,
-        "SELECT id, kind, severity, status, coalesce((SELECT message_subject FROM studyml.incident_events e"
-        " WHERE e.incident_id = i.id AND e.event = 'opened' ORDER BY e.id LIMIT 1), title) AS title, model_version,"
-        " opened_as_of, resolved_as_of, times_reopened"
-        " FROM studyml.incidents i ORDER BY id",
+        "SELECT id, kind, severity, status, title, model_version, opened_as_of, resolved_as_of, times_reopened"
+        " FROM studyml.incidents ORDER BY id",
     )
     events = _rows(
         connection,
         "SELECT e.incident_id, e.event, e.as_of, coalesce(e.severity, i.severity) AS severity, e.note,"
-        " e.message_subject IS NOT NULL AND NOT e.held_back AS has_message FROM studyml.incident_events e"
-        " JOIN studyml.incidents i ON i.id = e.incident_id ORDER BY e.id",
+        " e.message_subject AS subject, e.message_subject IS NOT NULL AND NOT e.held_back AS has_message"
+        " FROM studyml.incident_events e JOIN studyml.incidents i ON i.id = e.incident_id ORDER BY e.id",
     )
     for each in found:
         each["events"] = [

@@ -28,7 +28,7 @@ class NightCounts:
     impossible: int
 
 
-def night_counts(connection: Connection, as_of: datetime, *, days: int = 1) -> NightCounts:
+def night_counts(connection: Connection, as_of: datetime, *, days: float = 1) -> NightCounts:
     """Count what the night of ``as_of`` planned, refused, and scored in spite of an input.
 
     What is observed, or quarantined for the first time, is counted over the nights of the last ``days``.

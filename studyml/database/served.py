@@ -42,21 +42,22 @@ def newest_predictions(connection: Connection, *, as_of: datetime, version: str,
 def served_outcomes(
     connection: Connection, *, version: str | None, after: datetime, as_of: datetime, most: int
 ) -> dict[str, NDArray[np.generic]]:
-    """The newest served outcomes [n] of sessions dated in (``after``, ``as_of``], as they counted at ``as_of``.
+    """The newest outcomes [n] of sessions dated in (``after``, ``as_of``], as they counted at ``as_of``.
 
-    session_id ascending, night and observed_at (microseconds), predicted and actual (hours); ``version`` None: of all.
+    Of all that was served, or of all that a ``version`` predicted, served or not, as ``rolling_errors`` counts them.
+    session_id ascending, night and observed_at (microseconds), predicted and actual (hours).
     """
     query = sql.SQL(
         "SELECT session_id, as_of, observed_at, predicted_hours, actual_hours FROM (SELECT * FROM"
-        " studyml.outcome_predictions o WHERE served AND session_date > {after} AND session_date <= {as_of}"
-        " AND observed_at <= {as_of} AND actual_hours IS NOT NULL AND {version} AND NOT EXISTS (SELECT FROM"
+        " studyml.outcome_predictions o WHERE {scope} AND session_date > {after} AND session_date <= {as_of}"
+        " AND observed_at <= {as_of} AND actual_hours IS NOT NULL AND NOT EXISTS (SELECT FROM"
         " studyml.outcomes later WHERE later.session_id = o.session_id AND later.revision > o.revision"
         " AND later.observed_at <= {as_of}) ORDER BY session_date DESC, session_id LIMIT {most}) AS newest"
         " ORDER BY session_id"
     ).format(
         after=sql.Literal(after),
         as_of=sql.Literal(as_of),
-        version=sql.SQL("true") if version is None else sql.SQL("model_version = {}").format(sql.Literal(version)),
+        scope=sql.SQL("served" if version is None else "model_version = {}").format(sql.Literal(version)),
         most=sql.Literal(most),
     )
     types = dict.fromkeys(("session_id", "night", "observed_at"), ">i8") | dict.fromkeys(("predicted", "actual"), ">f8")

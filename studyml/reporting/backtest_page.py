@@ -69,12 +69,14 @@ def _incidents(document: Document) -> Markup:
     for each in document["incidents"]:
         until = "still open" if each["resolved_as_of"] is None else _day(each["resolved_as_of"])
         messages = sum(event["has_message"] for event in each["events"])
+        later = each["severity_since"] != each["opened_as_of"]
+        severity = f"{each['severity']} since {each['severity_since'][:10]}" if later else each["severity"]
         rows.append(
             (
                 "",
                 [
                     text(each["title"]),
-                    _colored("bad" if each["severity"] == "page" else "note", each["severity"]),
+                    _colored("bad" if each["severity"] == "page" else "note", severity),
                     _day(each["opened_as_of"]),
                     until,
                     str(messages),

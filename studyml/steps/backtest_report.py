@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studyml.alerting.message import title_of
+from studyml.alerting.told import is_turn_for_the_worse
 from studyml.database import backtest_results as results
 from studyml.database.connection import Connection
 from studyml.database.source import read_session_keys, read_topics
@@ -60,7 +61,7 @@ def _iso(value: datetime) -> str:
 def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str, Any]:
     settings, parameters = workspace.settings, workspace.parameters
     nights = results.nights(scratch)
-    incidents = [{**each, "title": title_of(each["title"])} for each in results.incidents(scratch)]
+    incidents = [_as_it_was_told(each) for each in results.incidents(scratch)]
     retrainings = results.retrainings(scratch)
     rows = results.served(scratch)
     errors = _errors(settings, scratch, rows)
@@ -93,6 +94,14 @@ def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str
         "nights": nights,
     }
     return {"headline": headline(document), "findings": findings(document), **document}
+
+
+def _as_it_was_told(incident: dict[str, Any]) -> dict[str, Any]:
+    """An incident with the title of the first message of its urgency, and since which night it was as urgent."""
+    for event in incident["events"]:
+        if event["severity"] == incident["severity"] and is_turn_for_the_worse(event["event"], event["subject"]):
+            return {**incident, "title": title_of(event["subject"]), "severity_since": event["as_of"]}
+    return {**incident, "severity_since": incident["opened_as_of"]}
 
 
 def _summary(

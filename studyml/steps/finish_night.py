@@ -11,7 +11,7 @@ from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import end_night, heartbeat_heard, is_replay, record_heartbeat
 from studyml.errors import DeliveryError, RegistryError
 from studyml.settings import Settings
-from studyml.steps.end_failures import end_failures
+from studyml.steps.end_failures import end_nights_failures
 from studyml.steps.opening import own_database
 from studyml.steps.watch_data import watch_data
 from studyml.steps.watch_nights import watch_nights
@@ -53,7 +53,7 @@ def _follow_up(settings: Settings, connection: Connection, at: Moment) -> None:
     watch_retraining(settings, connection, at)
     watch_nights(settings, connection, now=at.now)
     words = f"the night of {moment(at.as_of)} finished without a failed task"
-    end_failures(settings, connection, at, upkeep=False, note=words)
+    end_nights_failures(settings, connection, at, note=words)
 
 
 def _is_scored(connection: Connection, as_of: datetime) -> bool:

@@ -120,7 +120,8 @@ def _problem(
     dag_run_id: str | None,
 ) -> Problem:
     served, verdict = judged[0], ruling.columns(settings.monitoring_window_days)
-    is_part = ruling.rolling.n < served.rolling.n
+    is_own = ruling.rolling.scope != served.rolling.scope
+    differs = (ruling.rolling.n, ruling.rolling.mae) != (served.rolling.n, served.rolling.mae)
     verdict["expected_mae"] = next((each.expected_mae for each in judged if each.rolling.scope == blamed), None)
     pages = verdict["verdict"] == verdicts.CONFIRMED or settings.page_rule == "guide"
     known = newest_of_kind(connection, DEGRADED)
@@ -135,7 +136,7 @@ def _problem(
         window_days=settings.monitoring_window_days,
         baseline_ratio=settings.degraded_ratio,
         last_healthy=last_healthy(connection, as_of),
-        all_served=(served.rolling.mae or 0.0, served.rolling.n) if is_part else None,
+        all_served=(served.rolling.mae or 0.0, served.rolling.n) if is_own and differs else None,
         judged_before=was_judged(connection, as_of),
         back_since=None if known is None else _back_since(connection, known, as_of),
         slices=[each["sentence"] for each in ruling.worst_slices or []],

@@ -13,7 +13,7 @@ from studyml.registry.store import ArtifactStore, verify_stored
 from studyml.registry.upkeep import remove_old_builds, version_names
 from studyml.registry.versions import Version, list_versions
 from studyml.settings import Settings
-from studyml.steps.end_failures import end_failures
+from studyml.steps.end_failures import end_upkeeps_failures
 from studyml.steps.observe import observe
 from studyml.steps.opening import artifact_store, own_database
 from studyml.steps.prune import LEFTOVER_AFTER, prune
@@ -58,7 +58,7 @@ def maintain(settings: Settings, *, as_of: datetime, now: datetime) -> dict[str,
         raise ArtifactError(f"kept versions are damaged: {' '.join(damaged)}")
     with own_database(settings) as connection, advisory_lock(connection, "watch"):
         words = f"the upkeep of {moment(as_of)} ended without a failure"
-        end_failures(settings, connection, Moment(as_of, now), upkeep=True, note=words)
+        end_upkeeps_failures(settings, connection, Moment(as_of, now), note=words)
         connection.commit()
     return result
 

@@ -4,8 +4,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from studyml.alerting.told import open_at
+from studyml.alerting.incidents import Incident, list_events, list_incidents
+from studyml.alerting.told import as_told
 from studyml.database.connection import Connection
+from studyml.database.nights import newest_night
 from studyml.database.quarantine import count_quarantined
 from studyml.errors import RegistryError
 from studyml.monitoring.verdicts import stored_verdict
@@ -28,12 +30,15 @@ _METRICS = (
 
 
 def report(settings: Settings, *, as_of: datetime | None = None) -> dict[str, Any]:
-    """The night of ``as_of``, by default the newest; raises RegistryError where it was not lived."""
+    """The night of ``as_of``, by default the newest; raises RegistryError where it was not lived.
+
+    Of the newest night the incidents that are open now are listed, of an earlier one those that were open after it.
+    """
     with own_database(settings) as connection:
         night = _night(connection, as_of)
         moment: datetime = night["as_of"]
         version = champion_at(connection, moment)
-        incidents = open_at(connection, moment)
+        incidents = _incidents(connection, moment)
         return {
             **night,
             "as_of": moment.isoformat(),
@@ -67,6 +72,14 @@ def _night(connection: Connection, as_of: datetime | None) -> dict[str, Any]:
         named = "no night was lived yet" if as_of is None else f"there was no night of {as_of.isoformat()}"
         raise RegistryError(f"{named}: run 'studyml night'.")
     return {"as_of": row[0], "replay": row[1], "finished": row[2], "dag_run_id": row[3]}
+
+
+def _incidents(connection: Connection, as_of: datetime) -> list[Incident]:
+    if as_of == newest_night(connection):
+        return list_incidents(connection)
+    found = list_incidents(connection, only_open=False)
+    told = (as_told(each, list_events(connection, each.id), as_of) for each in found if each.opened_as_of <= as_of)
+    return [each for each in told if each is not None]
 
 
 def _retraining(connection: Connection, as_of: datetime) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.errors import DatabaseError, SchemaError
 from studyml.settings import Settings
+from studyml.steps.end_failures import ENDED
 from studyml.steps.opening import own_database
 from studyml.steps.recipients import recipients, redacted, secrets
 
@@ -82,7 +83,7 @@ def _record(
     settings: Settings, connection: Connection, kind: str, task: str, message: Message, at: Moment, error: str
 ) -> None:
     present = open_of_kind(connection, kind)
-    told = present is not None and present.figures.get(task) is not None
+    told = present is not None and task in present.figures
     known = told or (present is not None and _is_cause_known(connection, present, task, error, at))
     problem = Problem(
         kind,
@@ -102,10 +103,13 @@ def _record(
 def _is_cause_known(connection: Connection, incident: Incident, task: str, error: str, at: Moment) -> bool:
     """Whether a message told of this error already, and it met this task before or another one of the same DAG's run.
 
-    The run is known by its DAG and night. Only what happened since the incident was opened or reopened counts.
+    The run is known by its DAG and night. Only what happened since the incident was opened or reopened counts, and
+    since any of its tasks has succeeded.
     """
     events = list_events(connection, incident.id)
-    begun = max(event.id for event in events if event.event in ("opened", "reopened"))
+    begun = max(
+        event.id for event in events if event.event in ("opened", "reopened") or (event.note or "").startswith(ENDED)
+    )
     # A silence puts words before a note.
     same = [event for event in events if event.id >= begun and (event.note or "").endswith(f": {error}")]
     if not any(event.message_body for event in same):

@@ -46,9 +46,10 @@ def worst_slices(
 ) -> list[dict[str, Any]]:
     """Up to ``most`` slices in which what was served errs more than elsewhere, beyond chance, the worst first.
 
-    Of outcomes of sessions dated in the ``window_days`` up to ``as_of``, at most the 20,000 newest, of ``version``
-    (None: of all). ``slice``, ``value``, ``n``, ``mae`` and ``mae_elsewhere`` in hours, ``ratio`` and a ``sentence``.
-    Errors are compared with what the version's reference expects of their lengths, where it has one.
+    Of outcomes of sessions dated in the ``window_days`` up to ``as_of``, at most the 20,000 newest: of all that
+    ``version`` predicted (None: of all that was served). ``slice``, ``value``, ``n``, ``mae`` and ``mae_elsewhere`` in
+    hours, ``ratio`` and a ``sentence``. Errors are compared with what the version's reference expects of their lengths,
+    where it has one.
     """
     served = served_outcomes(
         connection,

@@ -64,11 +64,18 @@ def _broken(connection: Connection, as_of: datetime) -> tuple[list[str], int]:
     counts = night_counts(connection, as_of)
     found, rows = broken(counts), counts.outcomes + counts.quarantined
     is_clean = rows > 0 and counts.quarantined == 0
-    # A night without any row says nothing: what the days before it found was told, and may be closed.
-    is_told = counts.quarantined == 0 and open_of_kind(connection, CONTRACT_BROKEN) is None
+    # What the days before found was told by a night that has finished since, and may be closed: it takes a new row.
+    is_told = open_of_kind(connection, CONTRACT_BROKEN) is None and not _quarantined_since(connection, as_of)
     if found or is_clean or is_told or rows >= FEW_ROWS:
         return found, 1
     return broken(night_counts(connection, as_of, days=FEW_ROWS_DAYS), days=FEW_ROWS_DAYS), FEW_ROWS_DAYS
+
+
+def _quarantined_since(connection: Connection, as_of: datetime) -> bool:
+    """Whether a row was quarantined for the first time since the night that finished before."""
+    before = finished_before(connection, as_of)
+    days = FEW_ROWS_DAYS if before is None else (as_of - before) / timedelta(days=1)
+    return night_counts(connection, as_of, days=days).quarantined > 0
 
 
 def broken(counts: NightCounts, *, days: int = 1) -> list[str]:

@@ -53,8 +53,8 @@ def test_it_says_what_how_sure_since_when_which_version_where_why_what_was_done_
         " 1.2 x the baseline of 0.99 h.\n"
         "\n"
         "- How sure: beyond chance: errors of this version are 1.58 x what they were when it was tested, over 38"
-        " outcomes of 30 days; chance explains up to 1.31 x. 41 outcomes; 79% of the sessions that should have an"
-        " outcome have one. The true MAE is between 1.21 and 1.64 h (95 %).\n"
+        " outcomes of the last 30 days; chance explains up to 1.31 x. 41 outcomes; 79% of the sessions that should have"
+        " an outcome have one. The true MAE is between 1.21 and 1.64 h (95 %).\n"
         "- Direction: sessions took 0.84 h longer than predicted on average.\n"
         "- Since: the night of 2026-03-01 01:00 UTC; last healthy in the night of 2026-02-28 01:00 UTC, with 1.01 h.\n"
         "- Version: v_20260201_010203, which was off by 1.05 h when it was tested.\n"
@@ -81,9 +81,7 @@ def test_its_subject_alone_says_how_sure_and_how_far() -> None:
     confirmed = degraded_message(FOUND, LINKS, incident_id=7, pages=True).subject
     suspected = replace(FOUND, verdict={**VERDICT, "verdict": "suspected"})
 
-    assert confirmed == (
-        "studyml: predictions degraded (confirmed): errors of 30 days are 1.58 x what is normal for the version"
-    )
+    assert confirmed == ("studyml: predictions degraded (confirmed): errors 1.58 x what is normal (38 outcomes)")
     assert degraded_message(suspected, LINKS, incident_id=7, pages=False).subject == (
         "studyml: predictions degraded (suspected): off by 1.42 h on average, 1.44 x the baseline"
     )
@@ -100,7 +98,7 @@ def test_what_a_version_erred_itself_is_not_said_of_all_that_was_served() -> Non
     part = body(replace(FOUND, all_served=(1.234, 171)))
 
     assert part.startswith("Study times that v_20260201_010203 predicted of the last 30 days were off by 1.42 h")
-    assert "- All that was served in these days, also by earlier versions: off by 1.23 h, over 171 outcomes.\n" in part
+    assert "- All that was served in these days, by whichever version: off by 1.23 h, over 171 outcomes.\n" in part
     assert "; all that was served was last healthy in the night of 2026-02-28 01:00 UTC, with 1.01 h" in part
     assert "All that was served" not in body()
 

@@ -26,6 +26,7 @@ def incident(**changes: Any) -> dict[str, Any]:
         "severity": "page",
         "title": "MAE is up",
         "opened_as_of": "2026-02-03T01:00:00+00:00",
+        "severity_since": "2026-02-03T01:00:00+00:00",
         "resolved_as_of": None,
         "events": events,
     } | changes

@@ -57,6 +57,12 @@ def test_the_thresholds_that_were_set_are_marked_and_many_dates_are_counted() ->
     assert "1.5 10 0 of 4 0 never" in shown
 
 
+def test_a_ticket_that_became_a_page_says_since_when() -> None:
+    later = incident(severity_since="2026-02-04T01:00:00+00:00")
+    shown = words(backtest_page(document(incidents=[later]), {}))
+    assert "MAE is up page since 2026-02-04 2026-02-03 still open" in shown
+
+
 def test_nothing_that_happened_is_a_page_too() -> None:
     shown = words(backtest_page(silent_document(), {}))
 

@@ -101,6 +101,9 @@ def test_it_changes_nothing_of_ours_and_sends_nothing(log: Settings, tmp_path: P
         assert len(calling) == 4
     assert document["summary"]["escalations"] >= 1
     assert not set(calling) & set(document["settings"])
+    degraded = next(each for each in document["incidents"] if each["kind"] == "degraded")
+    assert degraded["title"].startswith("predictions degraded (suspected): off by ")
+    assert degraded["severity_since"] == degraded["opened_as_of"]
     assert (every_text(log), query(log, "SELECT s::text FROM study_sessions s ORDER BY id"), databases(log)) == before
     assert not log.artifact_root.exists()
     assert sorted(each.name for each in (tmp_path / "out").iterdir() if each.name[0] != ".") == [

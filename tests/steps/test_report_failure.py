@@ -311,6 +311,10 @@ class TestWhatEndsIt:
     def status(self, settings: Settings) -> str:
         return str(scalar(settings, "SELECT status FROM studyml.incidents"))
 
+    @staticmethod
+    def newest(settings: Settings) -> str:
+        return str(scalar(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id DESC LIMIT 1"))
+
     def test_upkeep_that_failed_is_over_when_upkeep_has_ended(self, alerting: Settings, hook: Webhook) -> None:
         create_source(alerting)
         fail(alerting, dag_id="studyml_maintenance", task="maintain")
@@ -319,23 +323,29 @@ class TestWhatEndsIt:
         lived(alerting, 1)
         assert self.status(alerting) == "open"
 
-        self.upkeep(alerting, 3)
+        self.upkeep(alerting, 0)
 
         assert self.status(alerting) == "resolved"
+        assert "Nothing is left to do" in self.newest(alerting)
 
     def test_of_both_each_ends_its_own_and_what_fails_again_is_told_again(
         self, alerting: Settings, hook: Webhook
     ) -> None:
         create_source(alerting)
         fail(alerting, dag_id="studyml_maintenance", task="maintain", error="a")
-        fail(alerting, error="b")
-        self.upkeep(alerting, 3)
-        assert self.status(alerting) == "open"
-        fail(alerting, dag_id="studyml_maintenance", task="maintain", error="c", night=4)
+        fail(alerting, error="b", night=1)
+        self.upkeep(alerting, 0)
+        assert query(alerting, "SELECT status, title, figures FROM studyml.incidents") == [
+            ("open", "studyml_nightly.score.publish failed", {"studyml_nightly.score.publish": "b"})
+        ]
+        assert scalar(alerting, "SELECT note FROM studyml.incident_events ORDER BY id DESC LIMIT 1").startswith(
+            "ended since: studyml_maintenance.maintain; the upkeep of"
+        )
+        fail(alerting, dag_id="studyml_maintenance", task="maintain", error="a", night=2)
         lived(alerting, 5)
         assert self.status(alerting) == "open"
 
-        self.upkeep(alerting, 6)
+        self.upkeep(alerting, 2)
 
         assert self.status(alerting) == "resolved"
         assert [title.removeprefix("studyml: ") for title in titles(hook)] == [
@@ -349,6 +359,6 @@ class TestWhatEndsIt:
         fail(alerting, task="retrain.train")
         lived(alerting, 1)
 
-        [*_, (told,)] = query(alerting, "SELECT message_body FROM studyml.incident_events ORDER BY id")
+        told = self.newest(alerting)
         assert "What was not due since has not run again, such as a retraining" in told
         assert "Nothing is left to do" not in told

@@ -102,6 +102,14 @@ def test_every_kind_of_slice_is_found(world: Settings, weak: Callable[[int], boo
     assert [(each["slice"], each["value"]) for each in worst(world)] == [(name, value)]
 
 
+def test_of_a_version_all_counts_that_it_predicted_served_or_not(world: Settings) -> None:
+    outcomes(world, lambda n: n // 40 % 4 == 1)
+    query(world, "UPDATE studyml.outcome_predictions SET served = false")
+
+    assert worst(world) == []
+    assert [each["value"] for each in worst(world, present(world))] == ["History"]
+
+
 @pytest.mark.parametrize(
     ("kind", "keys", "weak", "value"),
     [

@@ -140,12 +140,21 @@ class TestTheContract:
     ) -> None:
         quarantine(world, 6)
         watch(world)
+        finish(world, END)
         query(world, "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of")
         quarantine(world, more, END + DAY)
 
         watch(world, 1)
 
         assert incidents(world) == [("contract_broken", "ticket", status)]
+
+    def test_what_a_killed_night_found_is_told_by_the_next(self, world: Settings) -> None:
+        finish(world, END - DAY)
+        quarantine(world, 6)
+
+        watch(world, 1)
+
+        assert incidents(world) == [("contract_broken", "ticket", "open")]
 
     def test_is_mended_by_two_nights_without_it_and_nights_by_turns_are_one_message(self, world: Settings) -> None:
         for night, bad in enumerate((10, 0, 10, 0, 0)):
