@@ -18,6 +18,9 @@ NIGHT_MISSING = "night_missing"
 TASK_FAILED = "task_failed"
 KINDS = (DEGRADED, CONTRACT_BROKEN, NO_NEW_LABELS, RETRAINING_FAILING, SCORING_LATE, NIGHT_MISSING, TASK_FAILED)
 
+#: Kinds of which one incident may be about several things.
+OF_SEVERAL = (CONTRACT_BROKEN, TASK_FAILED)
+
 PAGE, TICKET, ESCALATION = "page", "ticket", "escalation"
 
 _COLUMNS = (

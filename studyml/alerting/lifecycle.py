@@ -13,6 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from studyml.alerting.incidents import (
     ESCALATION,
+    OF_SEVERAL,
     PAGE,
     TICKET,
     Incident,
@@ -49,8 +50,7 @@ class Problem:
     """What is wrong: its kind, how urgent it is (page or ticket), and the message about it, given the incident's id.
 
     ``repeats``: found anew in a night whose incident was closed, it is news, as a task that fails again is.
-    ``of_several``: its incident may be about several things. ``another``: this one of them was not told yet while the
-    incident is open.
+    ``another``: while an incident of several things is open, this one of them was not told yet.
     """
 
     kind: str
@@ -60,7 +60,6 @@ class Problem:
     figures: dict[str, Any] = field(default_factory=dict)
     note: str | None = None
     repeats: bool = False
-    of_several: bool = False
     another: bool = False
 
 
@@ -108,7 +107,7 @@ def _update(connection: Connection, present: Incident, problem: Problem, at: Mom
     worse = problem.severity == PAGE and present.severity != PAGE
     severity = PAGE if PAGE in (problem.severity, present.severity) else problem.severity
     # A page stays one, also in words; and of several things the one that opened the incident names it.
-    follows = worse or (problem.severity == present.severity and not problem.of_several)
+    follows = worse or (problem.severity == present.severity and problem.kind not in OF_SEVERAL)
     update_open(
         connection,
         present.id,

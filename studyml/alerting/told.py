@@ -7,11 +7,10 @@ from datetime import datetime
 from psycopg2.extensions import connection as Connection
 
 from studyml.alerting.incidents import (
-    CONTRACT_BROKEN,
     DEGRADED,
     EVENT_COLUMNS,
+    OF_SEVERAL,
     PAGE,
-    TASK_FAILED,
     TICKET,
     Event,
     Incident,
@@ -20,7 +19,7 @@ from studyml.alerting.incidents import (
 from studyml.alerting.message import is_worse, title_of
 
 #: Kinds of whose messages none stands for another: of a degradation one says that its retraining did not help.
-_OF_SEVERAL = (CONTRACT_BROKEN, TASK_FAILED, DEGRADED)
+_TOLD_APART = (*OF_SEVERAL, DEGRADED)
 
 
 def was_told(connection: Connection, incident_id: int, severities: Sequence[str] = (PAGE, TICKET)) -> bool:
@@ -52,7 +51,7 @@ def is_believed_open(connection: Connection, incident_id: int) -> bool:
 def held_back(connection: Connection, *, since: datetime) -> list[tuple[Incident, Event]]:
     """What a silence held back after ``since`` and nothing followed: messages of open incidents, and recoveries.
 
-    The newest of each incident, and of one that is _OF_SEVERAL things the newest about each of them.
+    The newest of each incident, and of those of _TOLD_APART the newest about each of them.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -62,7 +61,7 @@ def held_back(connection: Connection, *, since: datetime) -> list[tuple[Incident
             " AND e.recorded_at > %(since)s AND e.id >= (SELECT max(b.id) FROM studyml.incident_events b"
             " WHERE b.incident_id = e.incident_id AND b.event IN ('opened', 'reopened'))) AS told"
             " ORDER BY incident_id, topic, id DESC) AS newest WHERE held_back ORDER BY id",
-            {"several": list(_OF_SEVERAL), "since": since},
+            {"several": list(_TOLD_APART), "since": since},
         )
         found = [(find_incident(connection, incident_id), Event(*rest)) for incident_id, *rest in cursor.fetchall()]
     return [(each, event) for each, event in found if (each.status == "open") == (event.event != "resolved")]

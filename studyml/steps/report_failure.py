@@ -93,7 +93,6 @@ def _record(
         figures={} if known and not told else {task: error},
         note=f"{task}: {error}",
         repeats=True,
-        of_several=True,
         another=not known,
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))

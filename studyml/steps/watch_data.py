@@ -48,7 +48,6 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
             [*found, *reasons], unjudged, as_of=at.as_of, incident_id=incident_id, links=links
         ),
         figures={"found": found, "reasons": reasons, "unjudged": unjudged},
-        of_several=True,
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
 
