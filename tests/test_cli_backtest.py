@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from studyml import cli, cli_backtest
+from studyml.database.connection import advisory_lock, connect
+from studyml.database.scratch import create_scratch
 from studyml.settings import Settings
 from tests.conftest import NOW
 from tests.steps.backtests import log
@@ -50,6 +52,28 @@ def test_it_tells_every_night_and_ends_with_a_summary_and_where_the_report_is(ru
     assert out.startswith("In 3 nights this would have paged you ")
     assert "1.2 (set)" in out
     assert out.splitlines()[-1] == f"The report: {tmp_path / 'backtest_2026-02-12_2026-02-14' / 'backtest.html'}"
+
+
+def test_without_a_terminal_it_says_what_it_waits_for(run: Run, log: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studyml.steps.backtest._LOCK_SECONDS", 0)
+    with connect(create_scratch(log.database)) as connection, advisory_lock(connection, "backtest"):
+        status, _, err = run("--from", "2026-02-12", "--to", "2026-02-12")
+
+    assert status == 1
+    assert "waiting, 0 s at most, for another backtest that runs in this database\n" in err
+
+
+def test_a_ticket_that_became_a_page_says_since_when(capsys: pytest.CaptureFixture[str]) -> None:
+    night = "T01:00:00+00:00"
+    incident = {"opened_as_of": f"2026-02-12{night}", "resolved_as_of": None, "title": "it is bad", "severity": "page"}
+    document = {"headline": "", "findings": [], "served": {"n": 0}, "thresholds": []}
+
+    for since in (12, 14):
+        cli_backtest._show({**document, "incidents": [{**incident, "severity_since": f"2026-02-{since}{night}"}]})
+
+    printed = capsys.readouterr().out
+    assert "page, opened 2026-02-12, still open: it is bad\n" in printed
+    assert "page since 2026-02-14, opened 2026-02-12, still open: it is bad\n" in printed
 
 
 def test_json_is_one_document_and_the_files_are_where_they_were_asked_for(run: Run, tmp_path: Path) -> None:

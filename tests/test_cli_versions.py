@@ -105,6 +105,16 @@ def test_a_decision_is_a_document_for_a_program_and_names_who_decided(
     assert query(settings, "SELECT status FROM studyml.model_versions WHERE version = %s", (version,)) == [(becomes,)]
 
 
+def test_approving_what_serves_says_that_it_serves_already(lived: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    (serving,) = champions(lived)
+    before = query(lived, "SELECT count(*) FROM studyml.deployments")
+
+    said = printing(lived, monkeypatch)("approve", serving, "--reason", "why", "--by", "ada")
+
+    assert said == f"{serving} serves already.\n"
+    assert query(lived, "SELECT count(*) FROM studyml.deployments") == before
+
+
 def test_where_the_login_has_no_name_a_person_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)

@@ -111,11 +111,23 @@ class TestAProblem:
         report(connection, 2, title="nobody knows of which version")
         assert only(connection).model_version == second
 
-    def test_a_page_keeps_its_title_where_a_night_finds_less(self, connection: Connection) -> None:
-        report(connection)
-        report(connection, 1, severity=TICKET)
+    def test_a_page_keeps_its_title_and_version_where_a_night_finds_less(
+        self, settings: Settings, connection: Connection
+    ) -> None:
+        first, second = "v_20260101_000000", "v_20260102_000000"
+        add_champion(settings, END, first)
+        add_champion(settings, END, second)
+        report(connection, version=first)
+        report(connection, 1, severity=TICKET, version=second)
 
-        assert (only(connection).severity, only(connection).title) == (PAGE, "it is bad (page)")
+        found = only(connection)
+        assert (found.severity, found.title, found.model_version) == (PAGE, "it is bad (page)", first)
+
+    def test_an_incident_of_several_things_keeps_the_title_that_it_began_with(self, connection: Connection) -> None:
+        report(connection, kind=TASK_FAILED)
+        report(connection, 1, kind=TASK_FAILED, title="another task failed")
+
+        assert only(connection).title == "it is bad (page)"
 
     def test_of_another_kind_is_another_incident(self, connection: Connection) -> None:
         report(connection)

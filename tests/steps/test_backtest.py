@@ -247,12 +247,14 @@ def test_one_that_waits_goes_on_when_the_other_ends_or_says_that_its_database_is
 
 def test_a_folder_that_is_not_a_backtests_is_refused_and_left_alone(log: Settings, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
+    before = databases(log)
 
     for restart in (False, True):
         with pytest.raises(InputError, match="not a backtest's: name another folder with --out"):
             replay(naive(log), tmp_path, first=FIRST, last=LAST, restart=restart)
 
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    assert databases(log) == before
 
 
 @pytest.mark.parametrize(
@@ -265,8 +267,13 @@ def test_a_folder_that_is_not_a_backtests_is_refused_and_left_alone(log: Setting
 def test_dates_that_cannot_be_replayed_are_refused(
     log: Settings, tmp_path: Path, first: str | None, last: str, words: str
 ) -> None:
+    before = databases(log)
+
     with pytest.raises(InputError, match=words):
         replay(log, tmp_path / "out", first=first, last=last)
+
+    assert databases(log) == before  # nothing was made
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_label_there_is_nothing_to_replay(log: Settings, tmp_path: Path) -> None:

@@ -292,6 +292,16 @@ class TestAfterANewChampion:
         assert f"Version: {VERSION}, which was off by 0.91 h" in messages(world)[-1]
         assert self.NEW not in messages(world)[-1]
 
+    def test_what_was_served_is_told_apart_where_it_is_as_many_other_outcomes(self, world: Settings) -> None:
+        errors(world, 20, BAD)
+        add_champion(world, END + DAY, version=self.NEW)
+        self.served(world, 20, 3.0, 2)
+        query(world, "UPDATE studyml.outcome_predictions SET served = false WHERE model_version = %s", self.NEW)
+        judge(world, 2)
+
+        assert f"Study times that {self.NEW} predicted of the last 30 days were off by 3.00 h" in messages(world)[-1]
+        assert "All that was served in these days, by whichever version: off by 2.00 h, over 20" in messages(world)[-1]
+
     def test_a_new_one_that_is_bad_itself_is_the_same_incident_again(self, retrained: Settings) -> None:
         self.served(retrained, 10, GOOD, 2)
         judge(retrained, 2)
