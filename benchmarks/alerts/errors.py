@@ -1,9 +1,8 @@
-"""Real errors to draw from: whole logs of sessions with what was predicted of them out of fold.
+"""Real errors to draw from: whole logs of sessions with what studyml predicts of them out of fold.
 
-The model is a regression of the logarithm of the hours on what is known before a session, with a ridge penalty, moved
-to the median residual: an honest stand-in for the network, in milliseconds. Folds keep a student's sessions together
-(a student's weeks, where students are few), as training does. In a log of one student, each of its months stands for a
-student.
+Predicted is by what a training with the default settings chooses, from what was known in the night before a session.
+Folds keep a student's sessions together (a student's weeks, where students are few). In a log of one student, each of
+its months stands for a student.
 """
 
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.quality.frames import LABEL, labelled_frame, read_tables
-from studyml.contract import MAXIMUM_HOURS, MINIMUM_HOURS
-from studyml.evaluation.folds import grouped_folds
+from benchmarks.quality.frames import labelled_frame, read_tables
+from benchmarks.quality.log import hours_of, with_history
+from benchmarks.quality.ours import auto_recipes
+from studyml.contract import MAXIMUM_HOURS
 from studyml.frame import Frame
 from studyml.simulation import Simulation, simulate
+from studyml.steps.fit_portfolio import fit_portfolio
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -30,10 +31,8 @@ SHORTEST = 0.01
 
 _GUIDES = Simulation(sessions=3000, students=60, days=90, seed=1)
 _END = datetime(2026, 1, 1, tzinfo=UTC)
-_FOLDS, _PENALTY, _SMALLEST_LEVEL = 5, 3.0, 20
+_SEED = 1
 _MONTH_MICROSECONDS = 28 * 86_400_000_000
-_NUMBERS = ("estimated_base_time", "avg_focus_duration", "difficulty_level")
-_CATEGORIES = ("subject", "time_of_day")
 
 
 @dataclass(frozen=True)
@@ -96,15 +95,23 @@ def changed(pool: ErrorPool, kind: str, by: float) -> Floats:
 
 
 def _pool(name: str, frame: Frame) -> ErrorPool:
-    frame = frame.take(np.lexsort((frame["session_date"], frame["student_id"])))
-    student = frame["student_id"].astype(np.int64)
+    frame = with_history(frame)
+    order = np.lexsort((frame["session_date"], frame["student_id"]))
+    actual, predicted = hours_of(frame)[order], _out_of_fold(frame)[order]
+    student = frame["student_id"].astype(np.int64)[order]
     if len(np.unique(student)) == 1:
-        student = frame["session_date"].astype(np.int64) // _MONTH_MICROSECONDS
+        student = frame["session_date"].astype(np.int64)[order] // _MONTH_MICROSECONDS
     _, first, count = np.unique(student, return_index=True, return_counts=True)
-    actual = frame[LABEL].astype(np.float64)
-    predicted = _out_of_fold(frame, np.log(actual))
     longer = np.concatenate([_longer(predicted, start, size) for start, size in zip(first, count, strict=True)])
     return ErrorPool(name, actual, predicted, first.astype(np.int64), count.astype(np.int64), longer)
+
+
+def _out_of_fold(frame: Frame) -> Floats:
+    """Hours [n], of rows with their history, oldest first."""
+    chosen, _ = fit_portfolio(frame, auto_recipes(_SEED))
+    if chosen.fitted is None:
+        raise AssertionError("the chosen entry of a portfolio is trained")
+    return chosen.fitted.out_of_fold
 
 
 def _longer(predicted: Floats, start: int, size: int) -> Integers:
@@ -112,33 +119,3 @@ def _longer(predicted: Floats, start: int, size: int) -> Integers:
     of_student = predicted[start : start + size]
     rows = start + np.flatnonzero(of_student >= np.median(of_student))
     return np.resize(rows, size).astype(np.int64)
-
-
-def _out_of_fold(frame: Frame, log_hours: Floats) -> Floats:
-    inputs = _inputs(frame)
-    student, date = frame["student_id"].astype(np.int64), frame["session_date"].astype(np.int64)
-    fold = grouped_folds(student, date, folds=_FOLDS, seed=1)
-    penalty = np.diag([0.0, *[_PENALTY] * (inputs.shape[1] - 1)])
-    predicted = np.empty(len(log_hours))
-    for each in range(_FOLDS):
-        known, held = fold != each, fold == each
-        weights = np.linalg.solve(inputs[known].T @ inputs[known] + penalty, inputs[known].T @ log_hours[known])
-        middle = np.median(log_hours[known] - inputs[known] @ weights)
-        predicted[held] = inputs[held] @ weights + middle
-    return np.clip(np.exp(predicted), MINIMUM_HOURS, MAXIMUM_HOURS)
-
-
-def _inputs(frame: Frame) -> Floats:
-    """A column of ones, standardised numbers, and a column for each level that is not rare: [n, columns]."""
-    columns = [np.ones(len(frame))]
-    for name in _NUMBERS:
-        values = frame[name].astype(np.float64)
-        if np.isnan(values).all():
-            continue
-        values = np.log(np.where(np.isnan(values), np.nanmedian(values), values))
-        columns.append((values - values.mean()) / (values.std() or 1.0))
-    for name in _CATEGORIES:
-        levels, count = np.unique(frame[name], return_counts=True)
-        common = levels[(count >= _SMALLEST_LEVEL) & (count <= len(frame) - _SMALLEST_LEVEL)]
-        columns += [(frame[name] == level).astype(np.float64) for level in common]
-    return np.column_stack(columns)

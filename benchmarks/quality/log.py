@@ -86,14 +86,15 @@ def simulated_log(process: str, sessions: int, seed: int) -> Log:
 
 def _log(training: Frame, futures: Sequence[Frame], *, has_best: bool) -> Log:
     """The log with the history of every row."""
-    lived = [_lived(concatenate([training, future])) for future in futures]
+    lived = [with_history(concatenate([training, future])) for future in futures]
     count = len(training)
     # A row's history is older than the row: the training rows are the same in each.
     after = tuple(frame.take(np.arange(count, len(frame))) for frame in lived)
     return Log(lived[0].take(np.arange(count)), after, has_best)
 
 
-def _lived(frame: Frame) -> Frame:
+def with_history(frame: Frame) -> Frame:
+    """Labelled rows, oldest first, each with the history that was known in the night before its own day."""
     ended = frame["session_date"].astype(np.int64) + (hours_of(frame) * _HOUR).astype(np.int64)
     return history_from_log(frame, ended)
 

@@ -32,7 +32,7 @@ def a_year(pool: ErrorPool, rate: float, *, change: float = 0.0, seed: int = 1) 
 class TestErrors:
     """What is drawn from."""
 
-    def test_the_stand_in_for_the_network_is_near_the_best_possible_error(self, pool: ErrorPool) -> None:
+    def test_what_is_predicted_is_near_the_best_possible_error(self, pool: ErrorPool) -> None:
         best = np.abs(pool.actual - np.median(pool.actual / pool.predicted) * pool.predicted).mean()
         assert pool.mae < 1.02 * best
         assert pool.mae < 0.6 * np.abs(pool.actual - np.median(pool.actual)).mean()
