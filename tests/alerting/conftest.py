@@ -1,14 +1,24 @@
-"""What the tests of delivery share: a webhook, and rounds of delivery to addresses that page."""
+"""What the tests share: a connection, a webhook, and rounds of delivery to addresses that page."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 
+import psycopg2
 import pytest
 
 from studyml.alerting.outbox import Addresses, Delivered
+from studyml.database.connection import Connection
 from studyml.settings import Settings
 from tests.alerting.messages import Round, run
 from tests.alerting.receivers import Webhook, webhook
+
+
+@pytest.fixture
+def connection(settings: Settings) -> Iterator[Connection]:
+    """To the database of the test."""
+    found = psycopg2.connect(settings.database)
+    yield found
+    found.close()
 
 
 @pytest.fixture

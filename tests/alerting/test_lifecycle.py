@@ -1,79 +1,17 @@
 """The life of an incident: who hears of it, how often, and when it is over."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-import psycopg2
 import pytest
 
-from studyml.alerting import incidents, lifecycle, silences
-from studyml.alerting.incidents import DEGRADED, PAGE, TASK_FAILED, TICKET, Incident
-from studyml.alerting.lifecycle import Moment, Problem
-from studyml.alerting.message import Message
+from studyml.alerting import incidents, lifecycle
+from studyml.alerting.incidents import DEGRADED, PAGE, TASK_FAILED, TICKET
 from studyml.database.connection import Connection
 from studyml.errors import RegistryError
 from studyml.settings import Settings
+from tests.alerting.problems import at, escalate, events, messages, only, recover, report, silence
 from tests.conftest import END
 from tests.scoring.world import add_champion
-
-COOL_OFF = timedelta(days=3)
-
-
-@pytest.fixture
-def connection(settings: Settings) -> Iterator[Connection]:
-    found = psycopg2.connect(settings.database)
-    yield found
-    found.close()
-
-
-def at(night: float, hours: float = 0) -> Moment:
-    moment = END + timedelta(days=night)
-    return Moment(moment, moment + timedelta(hours=1 + hours))
-
-
-def report(
-    connection: Connection,
-    night: float = 0,
-    severity: str = PAGE,
-    kind: str = DEGRADED,
-    note: str | None = None,
-    title: str = "it is bad",
-    version: str | None = None,
-    **figures: Any,
-) -> str:
-    def message(incident_id: int) -> Message:
-        return Message(f"{title} ({severity})", f"incident {incident_id}")
-
-    problem = Problem(kind, severity, message, model_version=version, figures=figures, note=note)
-    return lifecycle.report_problem(connection, problem, at(night), cool_off=COOL_OFF)
-
-
-def recover(connection: Connection, night: float = 0) -> Incident | None:
-    return lifecycle.report_recovery(
-        connection, DEGRADED, lambda incident: Message("it is over", f"{incident.id}"), at(night), note="healthy"
-    )
-
-
-def messages(connection: Connection) -> list[tuple[str, str, str]]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT event, severity, message_subject FROM studyml.incident_events"
-            " WHERE message_body IS NOT NULL AND NOT held_back"
-            " ORDER BY id"
-        )
-        return cursor.fetchall()
-
-
-def events(connection: Connection) -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT event FROM studyml.incident_events ORDER BY id")
-        return [event for (event,) in cursor.fetchall()]
-
-
-def only(connection: Connection) -> Incident:
-    [found] = incidents.list_incidents(connection, only_open=False)
-    return found
 
 
 class TestAProblem:
@@ -239,12 +177,6 @@ class TestAcknowledging:
             lifecycle.acknowledge(connection, 7, name="ann", at=at(0))
 
 
-def escalate(connection: Connection, hours: float) -> list[int]:
-    return lifecycle.escalate(
-        connection, at(0, hours), after=timedelta(hours=4), message=lambda each: Message(f"nobody: {each.id}", "x")
-    )
-
-
 class TestEscalating:
     def test_a_page_that_nobody_acknowledges_is_escalated_once(self, connection: Connection) -> None:
         report(connection)
@@ -286,112 +218,6 @@ class TestEscalating:
         assert escalate(connection, 5) == []
 
 
-def silence(connection: Connection, first_night: float, last_night: float, kind: str = DEGRADED) -> None:
-    silences.add_silence(
-        connection, kind, starts_at=at(first_night).now, ends_at=at(last_night).now, actor="ann", note="exams"
-    )
-
-
-class TestSilencing:
-    def test_the_incident_is_recorded_and_nobody_hears_of_it(self, connection: Connection) -> None:
-        silence(connection, -1, 2)
-
-        assert report(connection) == "opened"
-        assert messages(connection) == []
-        [event] = incidents.list_events(connection, only(connection).id)
-        assert event.note == f"silenced until {at(2).now:%Y-%m-%d %H:%M} UTC; it is bad (page)"
-
-    def test_what_is_still_wrong_when_it_ends_is_told_then(self, connection: Connection) -> None:
-        silence(connection, -1, 2)
-        report(connection)
-        assert report(connection, 1) == "updated"
-
-        assert report(connection, 2) == "told"
-        assert report(connection, 3) == "updated"
-        assert messages(connection) == [("updated", PAGE, "studyml: it is bad (page)")]
-
-    def test_what_no_night_finds_again_is_told_when_it_ends_and_once(self, connection: Connection) -> None:
-        silence(connection, -1, 1, kind=TASK_FAILED)
-        report(connection, kind=TASK_FAILED)
-
-        for night in (0.5, 2, 3):
-            lifecycle.tell_held_back(connection, at(night))
-            assert messages(connection) == ([("updated", PAGE, "studyml: it is bad (page)")] if night > 1 else [])
-
-    def test_a_ticket_that_became_a_page_meanwhile_is_told_as_a_page(self, connection: Connection) -> None:
-        report(connection, severity=TICKET)
-        silence(connection, 0.5, 2)
-        report(connection, 1, severity=PAGE)
-        lifecycle.tell_held_back(connection, at(3))
-
-        assert messages(connection)[1:] == [("updated", PAGE, "studyml: worse: it is bad (page)")]
-
-    def test_a_night_tells_a_page_where_only_the_ticket_was_told(self, connection: Connection) -> None:
-        report(connection, severity=TICKET)
-        silence(connection, 0.5, 2)
-        report(connection, 1, severity=PAGE)
-
-        assert report(connection, 3, severity=PAGE) == "told"
-        assert [severity for _, severity, _ in messages(connection)] == [TICKET, PAGE]
-
-    def test_that_it_is_over_is_told_when_it_ends_to_whoever_was_told_of_it(self, connection: Connection) -> None:
-        report(connection)
-        silence(connection, 0.5, 2)
-        recover(connection, 1)
-        assert len(messages(connection)) == 1
-        lifecycle.tell_held_back(connection, at(3))
-
-        assert messages(connection)[1:] == [("resolved", PAGE, "studyml: it is over")]
-
-    def test_what_came_back_and_went_again_meanwhile_is_over_for_whoever_was_told_of_it_before(
-        self, connection: Connection
-    ) -> None:
-        report(connection)
-        silence(connection, 0.5, 5)
-        recover(connection, 1)
-        report(connection, 2)
-        recover(connection, 3)
-        for night in (4, 6, 7):
-            lifecycle.tell_held_back(connection, at(night))
-            assert messages(connection)[1:] == ([("resolved", PAGE, "studyml: it is over")] if night > 5 else [])
-
-    def test_each_task_that_failed_meanwhile_is_told_when_it_ends_and_once(self, connection: Connection) -> None:
-        silence(connection, -1, 1, kind=TASK_FAILED)
-        report(connection, kind=TASK_FAILED)
-        another = Message("it is worse", "incident")
-        lifecycle.send(connection, only(connection).id, TASK_FAILED, PAGE, another, at(0.5), event="updated")
-
-        for night in (0.7, 2, 3):
-            lifecycle.tell_held_back(connection, at(night))
-        assert [subject for _, _, subject in messages(connection)] == [
-            "studyml: it is bad (page)",
-            "studyml: it is worse",
-        ]
-
-    def test_what_is_over_before_it_ends_was_never_told_and_is_not(self, connection: Connection) -> None:
-        silence(connection, -1, 2)
-        report(connection)
-        recover(connection, 1)
-        lifecycle.tell_held_back(connection, at(3))
-
-        assert messages(connection) == []
-
-    def test_of_one_kind_leaves_the_others_loud(self, connection: Connection) -> None:
-        silence(connection, -1, 2)
-        report(connection, kind=TASK_FAILED)
-
-        assert len(messages(connection)) == 1
-
-    def test_can_be_ended(self, connection: Connection) -> None:
-        silence(connection, -1, 2)
-
-        assert silences.end_silences(connection, DEGRADED, now=at(-2).now, actor="ann") == 0
-        assert silences.end_silences(connection, DEGRADED, now=at(0).now, actor="ann") == 1
-        assert silences.silences_in_force(connection, now=at(0).now) == []
-        report(connection)
-        assert len(messages(connection)) == 1
-
-
 def test_the_list_shows_open_ones_or_all_newest_first(connection: Connection) -> None:
     report(connection)
     recover(connection, 1)
@@ -411,26 +237,3 @@ def test_the_newest_event_tells_when(connection: Connection) -> None:
     report(connection)
     newest: datetime = incidents.newest_event_at(connection, only(connection).id)
     assert newest == at(0).now
-
-
-def test_after_a_silence_a_degradation_is_told_as_well_as_that_its_retraining_did_not_help(
-    connection: Connection,
-) -> None:
-    silence(connection, -1, 1)
-    report(connection)
-    no_help = Message("the retraining did not help", "a person is needed")
-    lifecycle.send(connection, only(connection).id, DEGRADED, PAGE, no_help, at(0.5), event="updated")
-
-    lifecycle.tell_held_back(connection, at(1.5))
-
-    assert [subject for _, _, subject in messages(connection)] == [
-        "studyml: it is bad (page)",
-        "studyml: the retraining did not help",
-    ]
-
-
-def test_a_page_that_a_silence_kept_from_everybody_is_not_escalated_before_it_is_told(connection: Connection) -> None:
-    silence(connection, -1, 0.1)
-    report(connection)
-
-    assert escalate(connection, 20) == []

@@ -1,0 +1,59 @@
+"""One database for all tests of loading in a file, and what a load of a folder leaves in it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from studyml.development import postgres
+from studyml.development.postgres import Server
+from studyml.errors import StudymlError
+from studyml.settings import Settings
+from studyml.steps.load import Loaded, load
+from tests.conftest import NOW, silent
+from tests.logs import ask
+
+
+@pytest.fixture(scope="module")
+def one_database(postgres_server: Server, migrated_template: str) -> Iterator[str]:
+    name = f"load_{os.getpid()}"
+    postgres.drop_database(postgres_server, name)
+    postgres.create_database(postgres_server, name, template=migrated_template)
+    yield postgres_server.url(name)
+    postgres.drop_database(postgres_server, name)
+
+
+@pytest.fixture
+def database_url(one_database: str) -> str:
+    """The same database for all tests of this file, empty for each."""
+    ask(one_database, "DROP TABLE IF EXISTS study_sessions, students, topics")
+    ask(one_database, "TRUNCATE studyml.quarantined_rows")
+    return one_database
+
+
+def load_folder(settings: Settings, folder: Path) -> Loaded:
+    return load(settings, folder, now=NOW, progress=silent)
+
+
+def refusal(settings: Settings, folder: Path) -> str:
+    """The sentence with which a load is refused; it must be one, and nothing may be stored."""
+    with pytest.raises(StudymlError) as caught:
+        load_folder(settings, folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith(".")
+    assert ". " not in message.rstrip(".").replace("…. ", "")
+    assert ask(settings.source, "SELECT to_regclass('public.students')") == [(None,)]
+    assert ask(settings.database, "SELECT count(*) FROM studyml.quarantined_rows") == [(0,)]
+    return message
+
+
+def quarantined(settings: Settings) -> list[tuple[str, str, str, str]]:
+    """(source, row, column, reason) of all quarantined rows."""
+    query = "SELECT source, row_id, column_name, reason FROM studyml.quarantined_rows ORDER BY source, row_id::bigint"
+    return [(str(a), str(b), str(c), str(d)) for a, b, c, d in ask(settings.database, query)]
+
+
+def stored(settings: Settings, columns: str, table: str = "study_sessions") -> list[tuple[object, ...]]:
+    return ask(settings.source, f"SELECT {columns} FROM public.{table} ORDER BY id")
