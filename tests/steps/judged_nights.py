@@ -10,10 +10,21 @@ from studyml.settings import Settings
 from studyml.steps.monitor import monitor
 from studyml.steps.opening import own_database
 from tests.conftest import END, NOW
-from tests.scoring.world import add_champion, create_source, judged, query
+from tests.scoring.world import EARLIER, add_champion, create_source, judged, query
 
 DAY = timedelta(days=1)
 BAD, GOOD = 2.0, 0.5
+
+#: Relative errors as small as this out of fold make everything served beyond chance.
+PRECISE = {
+    "mean": 0.01,
+    "coefficient_of_variation": 0.5,
+    "skewness": 0.0,
+    "week_effect": 1.0,
+    "student_effect": 1.0,
+    "rows": 400,
+    "cap": 5.0,
+}
 
 
 @pytest.fixture
@@ -62,3 +73,14 @@ def open_degradation(settings: Settings, as_of: datetime) -> int:
         connection.commit()
     assert found is not None
     return found
+
+
+def severities(settings: Settings) -> list[tuple[str, str]]:
+    return query(
+        settings, "SELECT event, severity FROM studyml.incident_events WHERE message_body IS NOT NULL ORDER BY id"
+    )
+
+
+def confirmable(settings: Settings, as_of: Any = END - 40 * DAY, version: str = EARLIER) -> None:
+    """A champion whose errors are beyond chance as soon as it has ten outcomes that are off."""
+    add_champion(settings, as_of, version=version, relative_error=PRECISE)
