@@ -104,8 +104,9 @@ def _fit_inputs(frame: Frame, recipe: Recipe, hours: Floats, folds: NDArray[np.i
     encoder = fit_encoder(frame, (*GUIDE_INPUTS, *HISTORY_FEATURES), logs=LOGS, always=_sequence(recipe))
     if recipe.inputs == "history":
         return encoder, layout_of(encoder)
-    every = max(1, len(frame) // _SELECTION_ROWS)
-    rows, hours, folds = frame.take(np.arange(0, len(frame), every)), hours[::every], folds[::every]
+    chosen = np.flatnonzero(_learned(recipe, hours))
+    chosen = chosen[:: max(1, len(chosen) // _SELECTION_ROWS)]
+    rows, hours, folds = frame.take(chosen), hours[chosen], folds[chosen]
     encoder, candidates = _with_products(rows, encoder, hours, folds)
     seen = select_by_fold(encoder.encode(rows), hours, folds, candidates)
     seen[:, [position for session in layout_of(encoder).sequence for position in session]] = True
@@ -132,9 +133,14 @@ def _sequence(recipe: Recipe) -> tuple[str, ...]:
     return SEQUENCE_FEATURES if recipe.architecture == "lstm" else ()
 
 
+def _learned(recipe: Recipe, hours: Floats) -> NDArray[np.bool_]:
+    """Which rows [n] a network may learn from; all are judged."""
+    return ~outlying(hours) if recipe.outliers == "remove" else np.ones(len(hours), bool)
+
+
 def _rows(frame: Frame, recipe: Recipe, encoder: Encoder, hours: Floats, folds: NDArray[np.int64]) -> training.Rows:
     everywhere, newest = np.ones(len(frame), bool), recent_rows(frame)
-    learn = ~outlying(hours) if recipe.outliers == "remove" else everywhere
+    learn = _learned(recipe, hours)
     rows = training.Rows(encoder.encode(frame), hours, folds, learn, everywhere, newest)
     if not recipe.augmentation:
         return rows

@@ -242,6 +242,18 @@ def test_removed_outliers_train_nothing_are_not_copied_and_are_judged(frame: Fra
     assert len(fitted.out_of_fold) == count
 
 
+def test_removed_outliers_have_no_say_in_which_inputs_are_selected(frame: Frame, seen: Seen) -> None:
+    hours = frame["actual_duration"].astype(float).copy()
+    hours[[5, 50, 500]] = 1e-6
+    strange = frame.with_columns(actual_duration=hours)
+
+    with pytest.raises(TrainingError, match="no input tells anything"):
+        fit_recipe(strange, RECIPES["selected"])
+    fitted = fit_recipe(strange, replace(RECIPES["selected"], outliers="remove"))
+
+    assert "estimated_base_time" in fitted.encoder.features
+
+
 def test_out_of_fold_hours_are_limited_and_what_is_no_number_stays_so(
     frame: Frame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
