@@ -13,7 +13,7 @@ the one that it had out of fold, and asks for a difference that chance does not 
 - D and E are design effects. Sessions of one student are alike, so n of them say less than n of strangers: each is the
   cluster-robust variance of the mean over that of independent rows (Liang and Zeger, Biometrika 1986), at least 1. In
   a window of days a student's week repeats itself (D), in the months of the training rows the student does (E). E is
-  one standard error higher than estimated: few students say little of how alike the sessions of one are.
+  two standard errors higher than estimated: few students say little of how alike the sessions of one are.
 - The last term is the first of Cornish and Fisher's expansion (1938): means of few skewed values exceed the normal
   quantile far too often.
 - Each relative error counts up to a cap, so that one session of a very short prediction decides nothing.
@@ -36,8 +36,11 @@ Integers = NDArray[np.int64]
 MINIMUM_ROWS = 30
 #: The guide's ratio: less than 20 % worse is never confirmed, however many outcomes show it.
 MINIMUM_RATIO = 1.2
-#: Twice this quantile of the out-of-fold errors is the cap: above what a change of half as much again makes of most.
-_CAP_QUANTILE, _CAP_FACTOR = 0.95, 2.0
+#: Three times this quantile of the out-of-fold errors is the cap: above what a change by half makes of almost all, and
+#: low enough that one error at the cap among the fewest outcomes confirms nothing.
+_CAP_QUANTILE, _CAP_FACTOR = 0.95, 3.0
+#: Of the design effect of students.
+_STANDARD_ERRORS = 2
 #: A spread so small beside the mean is equal errors but for rounding.
 _ROUNDING = 1e-9
 _WEEK_MICROSECONDS = 7 * 24 * 3600 * 1_000_000
@@ -47,8 +50,8 @@ _WEEK_MICROSECONDS = 7 * 24 * 3600 * 1_000_000
 class ExpectedError:
     """The relative error that a version had on ``rows`` rows which it had not seen, each error at most ``cap``.
 
-    The design effects are those of weeks of one student, 1 where rows are as good as independent, and of students, a
-    standard error more.
+    The design effects are those of weeks of one student, 1 where rows are as good as independent, and of students, two
+    standard errors more.
     """
 
     mean: float
@@ -90,7 +93,7 @@ class Window:
 
 
 #: The longest first. Of few days there are more that do not overlap, and more chances to ring for nothing.
-RULES = (*(Window(days, 10, 3.3) for days in (45, 30, 21, 14)), *(Window(days, 10, 3.7) for days in (7, 3)))
+RULES = (*(Window(days, 10, 3.25) for days in (45, 30, 21, 14)), *(Window(days, 10, 3.7) for days in (7, 3)))
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,9 @@ def _design_effect(off: Floats, groups: Integers) -> float:
 
 
 def _at_most(effect: float, groups: Integers) -> float:
-    """A standard error above a design effect: that of a variance that so many groups tell, relative to it."""
+    """Two standard errors above a design effect: a variance that so many groups tell has sqrt(2 / groups) of it."""
     count = int(groups.max()) + 1
-    return effect * (1 + float(np.sqrt(2 / count))) if count > 1 else effect
+    return effect * (1 + _STANDARD_ERRORS * float(np.sqrt(2 / count))) if count > 1 else effect
 
 
 def limit(expected: ExpectedError, window: Window, n: Floats | float) -> Floats:
@@ -175,7 +178,7 @@ def weigh(expected: ExpectedError, observed: Mapping[int, tuple[int, float]]) ->
     >>> expected = ExpectedError(0.25, 0.8, 0.0, week_effect=1.0, student_effect=1.0, rows=400, cap=1.0)
     >>> found = weigh(expected, {30: (100, 0.35), 7: (30, 0.5)})
     >>> found.days, found.n, found.error_ratio, round(found.limit, 3), found.confirmed
-    (30, 100, 1.4, 1.316, True)
+    (30, 100, 1.4, 1.311, True)
     >>> weigh(expected, {30: (9, 0.9)}) is None
     True
     """

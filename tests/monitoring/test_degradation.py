@@ -76,7 +76,7 @@ class TestExpectedError:
         assert (found.mean, found.rows) == (pytest.approx(0.15), 100)
         assert found.coefficient_of_variation == pytest.approx(1 / 3)
         assert found.skewness == pytest.approx(0)
-        assert (found.week_effect, found.student_effect) == (1.0, pytest.approx(1 + math.sqrt(2 / 100)))
+        assert (found.week_effect, found.student_effect) == (1.0, pytest.approx(1 + 2 * math.sqrt(2 / 100)))
 
     def test_one_absurd_session_moves_the_mean_no_further_than_the_cap(self) -> None:
         actual, predicted = out_of_fold(1)
@@ -89,6 +89,17 @@ class TestExpectedError:
         assert found.cap == pytest.approx(usual.cap, rel=0.2)
         assert found.mean < usual.mean + found.cap / 200
 
+    @given(seeds)
+    def test_one_absurd_session_among_the_fewest_outcomes_confirms_nothing(self, seed: int) -> None:
+        expected = expected_error(*out_of_fold(seed))
+
+        assert expected is not None
+        for window in RULES:
+            n = window.minimum_outcomes
+            found = weigh(expected, {window.days: (n, ((n - 1) * expected.mean + expected.cap) / n)})
+            assert found is not None
+            assert not found.confirmed
+
     def test_sessions_of_one_student_that_are_all_alike_count_once(self) -> None:
         actual, predicted = (np.repeat(each, 8) for each in out_of_fold(2, rows=50))
         student, week = np.repeat(np.arange(50), 8), np.tile([0, 0, 1, 1, 2, 2, 3, 3], 50)
@@ -97,9 +108,9 @@ class TestExpectedError:
 
         assert alone is not None
         assert repeated is not None
-        assert (alone.week_effect, alone.student_effect) == (1.0, pytest.approx(1 + math.sqrt(2 / 400)))
+        assert (alone.week_effect, alone.student_effect) == (1.0, pytest.approx(1 + 2 * math.sqrt(2 / 400)))
         assert repeated.week_effect == pytest.approx(2)
-        assert repeated.student_effect == pytest.approx(8 * (1 + math.sqrt(2 / 50)))
+        assert repeated.student_effect == pytest.approx(8 * (1 + 2 * math.sqrt(2 / 50)))
 
     def test_in_a_log_of_one_student_the_weeks_repeat(self) -> None:
         actual, predicted = (np.repeat(each, 8) for each in out_of_fold(2, rows=50))
@@ -107,7 +118,7 @@ class TestExpectedError:
 
         assert found is not None
         assert found.week_effect == pytest.approx(8)
-        assert found.student_effect == pytest.approx(8 * (1 + math.sqrt(2 / 50)))
+        assert found.student_effect == pytest.approx(8 * (1 + 2 * math.sqrt(2 / 50)))
 
     @pytest.mark.parametrize(
         ("actual", "predicted"),
