@@ -113,6 +113,8 @@ def _bar() -> Iterator[_Bar]:
 
 def _show(document: dict[str, Any]) -> None:
     typer.echo("\n".join([document["headline"], *document["findings"]]))
+    from studyml.reporting.backtest_words import ratio_words
+
     served = document["served"]
     if served["n"]:
         rows = [
@@ -129,7 +131,7 @@ def _show(document: dict[str, Any]) -> None:
     rows = [
         (
             each["rule"],
-            f"{each['ratio']:g}{' (set)' if each['is_set'] else ''}",
+            f"{ratio_words(each['ratio'])}{' (set)' if each['is_set'] else ''}",
             each["minimum_outcomes"],
             f"{each['above']} of {each['judged']}",
             len(each["opened"]),

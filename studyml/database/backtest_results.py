@@ -33,7 +33,8 @@ def rulings(connection: Connection) -> Rows:
         " coalesce(own.error_ratio_limit, s.error_ratio_limit) AS error_ratio_limit"
         " FROM studyml.monitoring_runs s LEFT JOIN studyml.monitoring_runs own ON own.as_of = s.as_of"
         " AND own.verdict NOT IN ('insufficient_data', 'error') AND own.scope ="
-        " (SELECT to_version FROM studyml.deployments d WHERE d.as_of < s.as_of ORDER BY d.id DESC LIMIT 1)"
+        " (SELECT to_version FROM studyml.deployments d WHERE d.as_of < s.as_of"
+        " AND d.action IN ('promote', 'rollback') ORDER BY d.id DESC LIMIT 1)"
         " WHERE s.scope = 'served' ORDER BY s.as_of",
     )
 

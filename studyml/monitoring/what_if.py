@@ -18,10 +18,13 @@ SUSPECTED, CONFIRMED = "suspected", "confirmed"
 
 @dataclass(frozen=True)
 class WhatIf:
-    """One pair of thresholds over all nights: which were above, and on which an incident would have opened."""
+    """One pair of thresholds over all nights: which were above, and on which an incident would have opened.
+
+    ``ratio`` None: the limit that each night stored, beyond chance.
+    """
 
     rule: str
-    ratio: float
+    ratio: float | None
     minimum_outcomes: int
     judged: int
     above: int
@@ -41,21 +44,20 @@ def what_if(
 
     ``ratio`` and ``minimum_outcomes`` are what was set: they are among the pairs. ``nights_to_recover`` says how many
     nights in a row that are not above resolve an incident that was reopened so many times; it is reopened within
-    ``cool_off``. The confirmed rule is there where any night stored its error ratio; a ratio below the limit that the
-    night stored changes nothing there.
+    ``cool_off``. The confirmed rule is there where any night stored its error ratio, under the limit of that night
+    alone: a night keeps only the window that decided by it, which says nothing of any other limit.
     """
     ratios, minimums = sorted({*RATIOS, ratio}), sorted({*MINIMUM_OUTCOMES, minimum_outcomes})
-    rules = [SUSPECTED, CONFIRMED] if any(each["error_ratio"] is not None for each in nights) else [SUSPECTED]
-    return [
-        _replayed(
-            [(night, _is_above(night, rule, each, minimum)) for night in nights],
-            WhatIf(rule, each, minimum, 0, 0, (), is_set=(each, minimum) == (ratio, minimum_outcomes)),
-            nights_to_recover,
-            cool_off,
-        )
-        for rule in rules
+    pairs = [
+        WhatIf(SUSPECTED, each, minimum, 0, 0, (), is_set=(each, minimum) == (ratio, minimum_outcomes))
         for minimum in minimums
         for each in ratios
+    ]
+    if any(each["error_ratio"] is not None for each in nights):
+        pairs += [WhatIf(CONFIRMED, None, each, 0, 0, (), is_set=each == minimum_outcomes) for each in minimums]
+    return [
+        _replayed([(night, _is_above(night, pair)) for night in nights], pair, nights_to_recover, cool_off)
+        for pair in pairs
     ]
 
 
@@ -81,12 +83,12 @@ def _replayed(
     return replace(pair, judged=len(judged), above=sum(above for _, above in judged), opened=tuple(opened))
 
 
-def _is_above(night: Mapping[str, Any], rule: str, ratio: float, minimum: int) -> bool | None:
+def _is_above(night: Mapping[str, Any], pair: WhatIf) -> bool | None:
     """Whether the night is above the limits; None where it has too few outcomes or no finite error."""
     mae = night["rolling_mae"]
-    if night["n"] < minimum or mae is None or not math.isfinite(mae):
+    if night["n"] < pair.minimum_outcomes or mae is None or not math.isfinite(mae):
         return None
-    if rule == SUSPECTED:
-        return bool(mae > ratio * night["baseline_mae"] + 1e-9)
+    if pair.ratio is not None:
+        return bool(mae > pair.ratio * night["baseline_mae"] + 1e-9)
     error_ratio, limit = night["error_ratio"], night["error_ratio_limit"]
-    return None if error_ratio is None or limit is None else bool(error_ratio > max(ratio, limit))
+    return None if error_ratio is None or limit is None else bool(error_ratio > limit)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from studyml.reporting import page_parts as parts
-from studyml.reporting.backtest_words import DECISIONS, REASONS, RULES, counted, verdict_words
+from studyml.reporting.backtest_words import DECISIONS, REASONS, RULES, counted, promotions, ratio_words, verdict_words
 from studyml.reporting.page_parts import Markup, hours, percent, text
 
 Document = Mapping[str, Any]
@@ -137,8 +137,8 @@ def _errors(document: Document, pictures: Mapping[str, Markup]) -> Markup:
 def _models(document: Document) -> Markup:
     errors = {each["version"]: each for each in document["served"]["versions"]}
     rows = []
+    served_from = {each["to_version"]: each["as_of"] for each in promotions(document["deployments"])}
     for each in document["retrainings"]:
-        decision = str(each["decision"])
         own = errors.get(each["version"])
         rows.append(
             (
@@ -146,7 +146,7 @@ def _models(document: Document) -> Markup:
                 [
                     _day(each["as_of"]),
                     text(REASONS.get(each["reason"], each["reason"])),
-                    _colored(_COLORS.get(decision, ""), decision),
+                    _decided(each, served_from.get(each["version"])),
                     text(" ".join(filter(None, (each["architecture"], each["recipe"])))) or "–",
                     text(each["training_rows"]),
                     hours(each["holdout_mae"]),
@@ -166,6 +166,15 @@ def _models(document: Document) -> Markup:
     )
 
 
+def _decided(retraining: Mapping[str, Any], served_from: str | None) -> Markup:
+    """The decision, and for one that was not promoted at once the night from which its version served."""
+    decision = str(retraining["decision"])
+    shown = _colored(_COLORS.get(decision, ""), decision)
+    if served_from is None or decision == "promoted":
+        return shown
+    return f"{shown}<br>{_colored(_COLORS['promoted'], 'promoted')} {_day(served_from)}"
+
+
 def _thresholds(document: Document) -> Markup:
     cards = []
     for rule, words in RULES.items():
@@ -173,7 +182,7 @@ def _thresholds(document: Document) -> Markup:
             (
                 "own" if each["is_set"] else "",
                 [
-                    f"{each['ratio']:g}" + (" (as set)" if each["is_set"] else ""),
+                    ratio_words(each["ratio"]) + (" (as set)" if each["is_set"] else ""),
                     str(each["minimum_outcomes"]),
                     f"{each['above']:,} of {each['judged']:,}",
                     f"{len(each['opened']):,}",

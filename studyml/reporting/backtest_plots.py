@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from studyml.reporting.backtest_words import promotions
 from studyml.reporting.plots import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, named_axes, new_figure
 
 Document = Mapping[str, Any]
@@ -32,7 +33,7 @@ def timeline(document: Document) -> Any:
         style = {"linewidth": 2.2} if key == "served" else {"linewidth": 1.3, "linestyle": (0, (4, 2))}
         errors.plot(at, _values(nights, name), color=color, label=words, **style)
     errors.plot(at, _values(nights, "threshold"), color=ORANGE, linewidth=1.2, linestyle="--", label="guide's limit")
-    _decisions(errors, document["retrainings"])
+    _decisions(errors, document)
     errors.set_ylim(0, 1.1 * _top(nights))
     named_axes(errors, "", "MAE (hours)", legend=None)
     errors.legend(
@@ -58,9 +59,13 @@ def _top(nights: Sequence[Mapping[str, Any]]) -> float:
     return float(max(served, min(naive, _DWARFED * served)))
 
 
-def _decisions(axes: Any, retrainings: Sequence[Mapping[str, Any]]) -> None:
+def _decisions(axes: Any, document: Document) -> None:
+    decided = {
+        name: [each for each in document["retrainings"] if each["decision"] == name]
+        for name in ("rejected", "fallback")
+    } | {"promoted": promotions(document["deployments"])}
     for decision, marker, color in (("promoted", "^", GREEN), ("rejected", "x", MUTED), ("fallback", "s", PURPLE)):
-        at = [_moment(each["as_of"]) for each in retrainings if each["decision"] == decision]
+        at = [_moment(each["as_of"]) for each in decided[decision]]
         if at:
             axes.plot(
                 at,

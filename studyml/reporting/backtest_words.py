@@ -1,6 +1,6 @@
 """A backtest in sentences: what a reader looks at first, what was assumed, what a rule and a decision mean."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 RULES = {"suspected": "the guide's rule", "confirmed": "beyond chance"}
@@ -37,6 +37,15 @@ def headline(document: Mapping[str, Any]) -> str:
         f"{calls}; the predictions served had a mean absolute error of {mae['served']:.2f} h, against"
         f" {mae['median']:.2f} h of the median and {mae['estimate']:.2f} h of the topic's estimate."
     )
+
+
+def promotions(deployments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The changes by which a network came to serve: by its retraining's gates, or at the end of its trial.
+
+    >>> promotions([{"action": "promote", "is_fallback": True}, {"action": "challenge", "is_fallback": False}])
+    []
+    """
+    return [each for each in deployments if each["action"] == "promote" and not each["is_fallback"]]
 
 
 #: Below this share of its limit, the guide's rule would let an error grow for long before it says a word.
@@ -93,6 +102,15 @@ def assumptions(label_delay_hours: float, window_days: int) -> list[str]:
         "Other thresholds are held against the errors as they were: what else they would have caused, such as another"
         " retraining, is not replayed.",
     ]
+
+
+def ratio_words(ratio: float | None) -> str:
+    """A threshold for a person; None: the night's own limit.
+
+    >>> ratio_words(1.25), ratio_words(None)
+    ('1.25', 'beyond chance')
+    """
+    return "beyond chance" if ratio is None else f"{ratio:g}"
 
 
 def verdict_words(verdict: str) -> str:

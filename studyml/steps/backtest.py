@@ -17,6 +17,7 @@ from studyml.database.hidden_labels import reveal_labels
 from studyml.database.nights import newest_finished
 from studyml.database.scratch import drop_scratch, empty_scratch
 from studyml.errors import DatabaseError, LockBusyError, StudymlError
+from studyml.registry.trials import PROMOTED, RETIRED
 from studyml.settings import Settings
 from studyml.steps.backtest_report import write_report
 from studyml.steps.backtest_workspace import (
@@ -144,10 +145,13 @@ def _told(as_of: datetime, result: dict[str, Any], failure: StudymlError | None,
         found = result["monitoring"]
         mae = "" if found["rolling_mae"] is None else f", MAE {found['rolling_mae']:.2f} h"
         parts.append(f"{found['verdict'].replace('_', ' ')}{mae} over {found['n']} outcomes")
-    retraining = result.get("retraining")
+    trial, retraining = result.get("trial"), result.get("retraining")
+    if trial is not None and trial["decision"] in (PROMOTED, RETIRED):
+        parts.append(f"{trial['decision']} after its trial: {trial['version']}")
     if retraining is not None:
         parts.append(f"{retraining['decision']}: {retraining['version']}")
     if failure is not None:
         parts.append(f"the retraining failed: {failure}")
     parts += events
-    return Lived(f"{as_of:%Y-%m-%d} {'; '.join(parts)}", retraining is not None or bool(events))
+    changed = retraining is not None or (trial is not None and trial["promoted"])
+    return Lived(f"{as_of:%Y-%m-%d} {'; '.join(parts)}", changed or bool(events))

@@ -21,7 +21,7 @@ from studyml.frame import to_datetime, to_microseconds
 from studyml.monitoring.what_if import what_if
 from studyml.reporting import backtest_plots as plots
 from studyml.reporting.backtest_page import backtest_page
-from studyml.reporting.backtest_words import assumptions, findings, headline
+from studyml.reporting.backtest_words import assumptions, findings, headline, promotions
 from studyml.reporting.pictures import inline_svg
 from studyml.settings import Settings
 from studyml.steps.backtest_workspace import JSON, PAGE, Workspace
@@ -62,7 +62,7 @@ def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str
     settings, parameters = workspace.settings, workspace.parameters
     nights = results.nights(scratch)
     incidents = [_as_it_was_told(each) for each in results.incidents(scratch)]
-    retrainings = results.retrainings(scratch)
+    retrainings, deployments = results.retrainings(scratch), results.deployments(scratch)
     rows = results.served(scratch)
     errors = _errors(settings, scratch, rows)
     _add_naive(nights, rows, errors, settings.monitoring_window_days)
@@ -76,7 +76,7 @@ def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str
         "studyml": parameters["studyml"],
         "kept": kept,
         "assumptions": assumptions(parameters["label_delay_hours"], settings.monitoring_window_days),
-        "summary": _summary(nights, incidents, retrainings),
+        "summary": _summary(nights, incidents, retrainings, deployments),
         "served": _served(settings, scratch, rows, errors),
         "thresholds": [
             asdict(each)
@@ -90,7 +90,7 @@ def _document(workspace: Workspace, scratch: Connection, kept: bool) -> dict[str
         ],
         "incidents": incidents,
         "retrainings": retrainings,
-        "deployments": results.deployments(scratch),
+        "deployments": deployments,
         "nights": nights,
     }
     return {"headline": headline(document), "findings": findings(document), **document}
@@ -108,6 +108,7 @@ def _summary(
     nights: Sequence[Mapping[str, Any]],
     incidents: Sequence[Mapping[str, Any]],
     retrainings: Sequence[Mapping[str, Any]],
+    deployments: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     events = [event for incident in incidents for event in incident["events"] if event["has_message"]]
     told = [event["severity"] for event in events if event["event"] != "resolved"]
@@ -122,7 +123,7 @@ def _summary(
         "incidents": len(incidents),
         "verdicts": {name: verdicts.count(name) for name in sorted(set(verdicts))},
         "decisions": {str(name): decisions.count(name) for name in dict.fromkeys(decisions)},
-        "promoted": decisions.count("promoted"),
+        "promoted": len(promotions(deployments)),
     }
 
 

@@ -36,8 +36,8 @@ def what_if(nights: list[dict[str, Any]], ratio: float, minimum_outcomes: int) -
     )
 
 
-def one(found: list[WhatIf], ratio: float, minimum: int, rule: str = SUSPECTED) -> WhatIf:
-    (match,) = [each for each in found if (each.rule, each.ratio, each.minimum_outcomes) == (rule, ratio, minimum)]
+def one(found: list[WhatIf], ratio: float | None, minimum: int) -> WhatIf:
+    (match,) = [each for each in found if (each.ratio, each.minimum_outcomes) == (ratio, minimum)]
     return match
 
 
@@ -76,12 +76,12 @@ def test_what_was_set_is_among_the_pairs() -> None:
     assert [each for each in found if each.is_set] == [one(found, 1.35, 30)]
 
 
-def test_the_confirmed_rule_is_there_where_nights_stored_it_and_keeps_the_limit_of_chance() -> None:
-    found = what_if(nights((60, 1.4), (60, 1.4), ratios=(1.22, 1.4)), ratio=1.2, minimum_outcomes=10)
+def test_the_confirmed_rule_is_there_where_nights_stored_it_under_the_limit_of_each_night() -> None:
+    found = what_if(nights((60, 1.4), (15, 1.4), (60, 1.4), ratios=(1.22, 1.4, 1.3)), ratio=1.5, minimum_outcomes=10)
 
-    assert one(found, 1.1, 10, CONFIRMED).above == 1
-    assert one(found, 1.3, 10, CONFIRMED).above == 1
-    assert one(found, 1.5, 10, CONFIRMED).above == 0
+    assert [each.minimum_outcomes for each in found if each.rule == CONFIRMED] == [10, 20, 50]
+    assert (one(found, None, 10).above, one(found, None, 20).above) == (2, 1)
+    assert [each.is_set for each in found if each.rule == CONFIRMED] == [True, False, False]
     assert {each.rule for each in what_if(nights((60, 1.4)), ratio=1.2, minimum_outcomes=10)} == {SUSPECTED}
 
 

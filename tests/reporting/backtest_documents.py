@@ -46,6 +46,15 @@ def retraining(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def deployment(**changes: Any) -> dict[str, Any]:
+    return {
+        "as_of": "2026-02-02T01:00:00+00:00",
+        "action": "promote",
+        "to_version": "v_20260202_010000",
+        "is_fallback": False,
+    } | changes
+
+
 def document(**changes: Any) -> dict[str, Any]:
     served = {
         "n": 40,
@@ -87,7 +96,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "thresholds": thresholds,
         "incidents": [incident()],
         "retrainings": [retraining()],
-        "deployments": [],
+        "deployments": [deployment()],
         "nights": [night(day) for day in range(1, 5)],
     } | changes
 
@@ -106,4 +115,4 @@ NOTHING = {
 def silent_document() -> dict[str, Any]:
     """A backtest in which nothing was predicted, retrained or judged."""
     empty = night(1, n=0, rolling_mae=None, expected_mae=None, rolling_median_mae=None, interval_80_coverage=None)
-    return document(served=NOTHING, incidents=[], retrainings=[], nights=[empty], thresholds=[])
+    return document(served=NOTHING, incidents=[], retrainings=[], deployments=[], nights=[empty], thresholds=[])

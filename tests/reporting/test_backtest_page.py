@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 from studyml.reporting.backtest_page import backtest_page
-from tests.reporting.backtest_documents import document, incident, retraining, silent_document
+from tests.reporting.backtest_documents import deployment, document, incident, retraining, silent_document
 
 
 class Tags(HTMLParser):
@@ -55,6 +55,23 @@ def test_the_thresholds_that_were_set_are_marked_and_many_dates_are_counted() ->
 
     assert "1.2 (as set) 10 6 of 4 6 2026-02-03 , 2026-02-03 , 2026-02-03 , 2026-02-03 and 2 more" in shown
     assert "1.5 10 0 of 4 0 never" in shown
+
+
+def test_the_rule_beyond_chance_is_held_against_its_own_limit_alone() -> None:
+    chance = {**document()["thresholds"][0], "rule": "confirmed", "ratio": None}
+    shown = words(backtest_page(document(thresholds=[chance]), {}))
+
+    assert "beyond chance (as set) 10 6 of 4 6" in shown
+
+
+def test_a_challenger_that_was_promoted_after_its_trial_says_from_when_it_served() -> None:
+    tried = retraining(decision="challenger")
+    served = deployment(as_of="2026-02-04T01:00:00+00:00")
+
+    assert "challenger promoted 2026-02-04 mlp guide" in words(
+        backtest_page(document(retrainings=[tried], deployments=[served]), {})
+    )
+    assert "challenger mlp guide" in words(backtest_page(document(retrainings=[tried], deployments=[]), {}))
 
 
 def test_a_ticket_that_became_a_page_says_since_when() -> None:
