@@ -165,6 +165,14 @@ def count_dated(connection: Connection, schema: str, *, after: datetime, through
         return int((cursor.fetchone() or (0,))[0])
 
 
+def has_sessions_until(connection: Connection, schema: str, through: datetime) -> bool:
+    """Whether any session is dated up to ``through``."""
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE session_date::timestamptz <= %s)")
+    with connection.cursor() as cursor:
+        cursor.execute(query.format(sql.Identifier(schema, "study_sessions")), (through,))
+        return bool((cursor.fetchone() or (False,))[0])
+
+
 def count_dated_by_night(
     connection: Connection, schema: str, *, nights: Sequence[datetime], after: datetime, through: datetime
 ) -> list[int]:

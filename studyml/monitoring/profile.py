@@ -129,6 +129,8 @@ def build_reference(frame: Frame, *, predicted: Floats, actual: Floats) -> Refer
     ``predicted`` [n] hours are what the version says of rows that it did not learn from, as far as there are any;
     ``actual`` [n] hours. Rows where either is not finite leave the profile of predictions.
     """
+    # As the table of predictions keeps them: equal hours must stay equal when they are compared.
+    predicted = predicted.astype(np.float32).astype(np.float64)
     judged = np.isfinite(predicted) & np.isfinite(actual)
     profiles = profile_features(frame)
     profiles[PREDICTED] = profile_numbers(predicted[judged], students(frame)[judged])

@@ -123,7 +123,9 @@ def _drift(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "features" not in drift:
         return [("drift", f"not checked: {drift['error']}")] if "error" in drift else []
     moved = [each["sentence"] for each in (*drift["features"], drift["volume"]) if each["moved"]]
-    lines = [("drift", sentence) for sentence in moved[:_MOST_MOVED]] or [("drift", "nothing moved beyond chance")]
+    judged = sum(each["judged"] for each in drift["features"])
+    still = f"nothing of {judged} features moved beyond chance" if judged else "not compared: too few rows to judge"
+    lines = [("drift", sentence) for sentence in moved[:_MOST_MOVED]] or [("drift", still)]
     if len(moved) > _MOST_MOVED:
         lines.append(("", f"and {len(moved) - _MOST_MOVED} more: studyml monitor --json"))
     if drift.get("estimated_mae") is not None:

@@ -204,13 +204,14 @@ def _refuse_another(settings: Settings, request: Request, begun: Mapping[str, An
         "--to": (begun["to"], request.last and request.last.isoformat()),
         "--label-delay": (begun["label_delay_hours"], request.label_delay_hours),
         "--out": (begun["folder"], request.folder and str(request.folder.resolve())),
-        "the source": (begun["source"], _source_words(settings)),
-        "the version of studyml": (begun["studyml"], __version__),
     }
+    asked = {name: (before, before if now is None else now) for name, (before, now) in asked.items()}
+    asked["the source"] = (begun["source"], _source_words(settings))
+    asked["the version of studyml"] = (begun["studyml"], __version__)
     told = _told(settings)
     asked |= {f"STUDYML_{name.upper()}": (value, told.get(name)) for name, value in begun["settings"].items()}
     for name, (before, now) in asked.items():
-        if now is not None and before != now:
+        if before != now:
             raise InputError(
                 f"the backtest in {place} was begun with another {name.removeprefix('the ')} ({before}, now {now}): run"
                 " it with the same, or begin anew with --restart."

@@ -1,6 +1,7 @@
 """Compare what is planned and what was just studied with what the version that serves had learned from."""
 
 import logging
+import math
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from studyml.contract import STUDY_SESSIONS
 from studyml.database.connection import Connection
 from studyml.database.served import newest_predictions
-from studyml.database.source import read_sessions
+from studyml.database.source import has_sessions_until, read_sessions
 from studyml.errors import ArtifactError
 from studyml.evaluation.calibration import evenly
 from studyml.frame import Frame, to_microseconds
@@ -46,11 +47,11 @@ def check_drift(
     if reference is None:
         _logger.info("drift is not looked for: %s was trained before references were kept", version.version)
         return None
-    frame, daily, sessions = read_source(settings, lambda source: _read(settings, source, as_of))
+    frame, daily, log_days, sessions = read_source(settings, lambda source: _read(settings, source, as_of))
     if len(frame) == 0:
         return None
     predicted = newest_predictions(connection, as_of=as_of, version=version.version, ids=frame["id"].astype(np.int64))
-    drift, volume = compare(reference, frame, predicted), compare_volume(daily)
+    drift, volume = compare(reference, frame, predicted), compare_volume(daily, log_days=log_days)
     for each in drift.moved:
         _logger.info("moved: %s", each.sentence)
     return {
@@ -65,13 +66,19 @@ def check_drift(
     }
 
 
-def _read(settings: Settings, source: Connection, as_of: datetime) -> tuple[Frame, NDArray[np.int64], int]:
-    """The sessions to compare; sessions by day [35] before ``as_of``, newest first; and how many could be compared."""
+def _read(settings: Settings, source: Connection, as_of: datetime) -> tuple[Frame, NDArray[np.int64], int, int]:
+    """The sessions to compare, sessions by day [35] before ``as_of``, and two numbers.
+
+    The days are the newest first. The numbers are how many days ago the log began, at most 35, and how many sessions
+    could be compared.
+    """
     schema, days = settings.source_schema, RECENT_DAYS + EARLIER_DAYS
-    through = as_of + timedelta(days=settings.scoring_horizon_days)
-    dated = read_sessions(source, schema, {}, after=as_of - timedelta(days=days), through=through, columns=_DATED)
+    after, through = as_of - timedelta(days=days), as_of + timedelta(days=settings.scoring_horizon_days)
+    dated = read_sessions(source, schema, {}, after=after, through=through, columns=_DATED)
     ago = to_microseconds(as_of) - dated["session_date"].astype(np.int64)
     daily = np.bincount(ago[ago >= 0] // _DAY_MICROSECONDS, minlength=days)[:days]
+    oldest = max(0, int(ago.max(initial=0))) / _DAY_MICROSECONDS
+    log_days = days if has_sessions_until(source, schema, after) else math.ceil(oldest)
     ids = dated["id"][ago < RECENT_DAYS * _DAY_MICROSECONDS].astype(np.int64)
     chosen = ids[evenly(len(ids), MOST_SESSIONS)]
-    return read_assembled(source, schema, chosen), daily, len(ids)
+    return read_assembled(source, schema, chosen), daily, log_days, len(ids)

@@ -33,7 +33,8 @@ def sample(rows: int, seed: int, *, own: bool = True, students: int = 200, topic
 
 
 def hours(frame: Frame, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted and actual hours [n] with a relative error alike at all lengths."""
+    """Predicted hours [n], as they are kept, and actual ones with a relative error alike at all lengths."""
     random = np.random.default_rng(seed)
     predicted = np.clip(random.lognormal(0.8, 0.5, len(frame)), 0.1, 24)
+    predicted = predicted.astype(np.float32).astype(np.float64)
     return predicted, predicted * random.uniform(0.6, 1.4, len(frame))

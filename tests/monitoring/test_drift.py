@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from studyml.frame import MISSING, Frame
 from studyml.monitoring.drift import FEWEST_ROWS, Drift, FeatureDrift, compare
-from studyml.monitoring.profile import COLUMNS, PREDICTED, Reference, build_reference
+from studyml.monitoring.profile import COLUMNS, PREDICTED, Reference, build_reference, estimated_mae
 from tests.monitoring.samples import LEVELS, hours, sample
 
 ROWS = 2_000
@@ -119,6 +119,19 @@ def test_predictions_are_compared_like_a_feature() -> None:
     assert found.moved[0].sentence.endswith("hours")
     assert PREDICTED not in {each.feature for each in compare(BEFORE, now, hours(now, seed=5)[0]).moved}
     assert not named(compare(BEFORE, now), PREDICTED).judged
+
+
+@pytest.mark.parametrize("constant", [4.36, 0.3693, 2.0])
+def test_a_constant_prediction_has_not_moved_though_it_was_kept_in_fewer_digits(constant: float) -> None:
+    before, now = sample(600, 1), sample(600, 2)
+    actual = hours(before, seed=5)[1]
+    served = np.full(600, constant).astype(np.float32).astype(np.float64)
+
+    reference = build_reference(before, predicted=np.full(600, constant), actual=actual)
+
+    found = named(compare(reference, now, served), PREDICTED)
+    assert (found.moved, found.statistic) == (False, 0)
+    assert estimated_mae(reference, served) == pytest.approx(float(np.abs(actual - constant).mean()), rel=1e-3)
 
 
 def test_sessions_without_a_prediction_are_not_missing_predictions() -> None:

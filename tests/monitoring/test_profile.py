@@ -139,7 +139,7 @@ def test_predictions_without_a_number_leave_the_profile_of_predictions() -> None
     assert sum(found.errors.rows) == 60
 
 
-@given(st.lists(st.tuples(st.floats(0.1, 24), st.floats(0.1, 24)), min_size=1, max_size=200))
+@given(st.lists(st.tuples(st.floats(0.125, 24, width=32), st.floats(0.1, 24)), min_size=1, max_size=200))
 def test_the_estimate_on_the_references_own_predictions_is_their_error(rows: list[tuple[float, float]]) -> None:
     predicted, actual = np.array(rows).T
     frame = sample(len(rows), 1)

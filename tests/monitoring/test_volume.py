@@ -54,6 +54,28 @@ def test_nothing_before_and_nothing_now_is_nothing() -> None:
     assert (found.ratio, found.moved) == (None, False)
 
 
+@pytest.mark.parametrize("log_days", [14, 17, 27])
+def test_the_days_before_a_log_began_are_no_evidence(log_days: int) -> None:
+    daily = np.where(np.arange(35) < log_days, 10, 0)
+
+    assert compare_volume(daily, log_days=log_days).ratio == 1
+    assert compare_volume(daily).ratio != 1
+
+
+def test_of_a_young_log_whole_weeks_are_compared() -> None:
+    found = compare_volume(days(30, 10), log_days=20)
+
+    assert (found.ratio, found.moved) == (3, True)
+    assert found.sentence == "sessions: 10 -> 30 a day (last 7 days, 7 before)"
+
+
+def test_the_first_week_of_a_log_is_compared_with_nothing() -> None:
+    found = compare_volume(days(10, 0), log_days=13)
+
+    assert (found.ratio, found.p_value, found.moved) == (None, 1.0, False)
+    assert found.sentence == "sessions: 10 a day in the last week, the log's first"
+
+
 def test_a_start_from_nothing_is_flagged_without_a_ratio() -> None:
     found = compare_volume(days(10, 0))
 

@@ -75,13 +75,16 @@ def test_its_incidents_are_listed() -> None:
 
 
 def test_what_moved_is_said_without_asking_for_it() -> None:
-    def moved(count: int) -> str:
-        features = [{"sentence": f"feature {each} moved", "moved": each < count} for each in range(9)]
+    def moved(count: int, judged: int = 9) -> str:
+        features = [
+            {"sentence": f"feature {each} moved", "moved": each < count, "judged": each < judged} for each in range(9)
+        ]
         volume = {"sentence": "12 sessions a day", "moved": False}
         drift = {"features": features, "volume": volume, "estimated_mae": 1.234}
         return shown({**NIGHT, "monitoring": {**NIGHT["monitoring"], "drift": drift}})
 
-    assert "nothing moved beyond chance" in moved(0)
+    assert "nothing of 9 features moved beyond chance" in moved(0)
+    assert "not compared: too few rows to judge" in moved(0, judged=0)
     assert "feature 1 moved" in moved(2)
     assert "feature 2 moved" not in moved(2)
     assert "12 sessions a day" not in moved(2)

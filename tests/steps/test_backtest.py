@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -79,8 +79,8 @@ def test_the_nights_are_those_that_the_system_would_have_lived(log: Settings, tm
     query(log, "UPDATE study_sessions SET actual_duration = NULL")
     for day in range(9):
         as_of = datetime(2026, 2, 12, 1, tzinfo=UTC) + timedelta(days=day)
-        for session, date, hours in labels:
-            if date + timedelta(hours=hours + 24) <= as_of:
+        for session, begins, hours in labels:
+            if begins + timedelta(hours=hours + 24) <= as_of:
                 query(log, "UPDATE study_sessions SET actual_duration = %s WHERE id = %s", hours, session)
         night(settings, as_of=as_of, now=as_of, progress=silent)
 
@@ -187,7 +187,8 @@ def test_a_workspace_that_holds_anything_else_is_refused_and_left_alone(
 
 def test_another_backtest_in_the_same_place_is_refused_unless_begun_anew(log: Settings, tmp_path: Path) -> None:
     given = {"folder": tmp_path / "out", "first": FIRST, "last": "2026-02-13"}
-    replay(naive(log), **given, keep=True)
+    begun = naive(log).model_copy(update={"training_from": date(2020, 1, 1)})
+    replay(begun, **given, keep=True)
 
     for asked, named in (
         ({"first": "2026-02-11"}, r"another --from \(2026-02-12, now 2026-02-11\)"),
@@ -196,9 +197,10 @@ def test_another_backtest_in_the_same_place_is_refused_unless_begun_anew(log: Se
         ({"folder": Path("/elsewhere")}, "another --out"),
     ):
         with pytest.raises(InputError, match=f"{named}.*--restart"):
-            replay(naive(log), **{**given, **asked})
-    with pytest.raises(InputError, match="another STUDYML_SEED"):
-        replay(naive(log).model_copy(update={"seed": 7}), **given)
+            replay(begun, **{**given, **asked})
+    for changed, named in (({"seed": 7}, "SEED"), ({"training_from": None}, "TRAINING_FROM")):
+        with pytest.raises(InputError, match=f"another STUDYML_{named}"):
+            replay(begun.model_copy(update=changed), **given)
 
     document = replay(naive(log), **{**given, "last": FIRST}, restart=True)
     assert document["summary"]["nights"] == 1
