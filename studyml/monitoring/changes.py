@@ -12,22 +12,23 @@ Mask = NDArray[np.bool_]
 
 
 def find_changes(labels: Frame, recorded: Frame, *, correction_from: datetime | None) -> Frame:
-    """New labels, and labels changed or removed among sessions dated after ``correction_from`` (None: all).
+    """New labels, and labels changed, moved or removed among sessions dated after ``correction_from`` (None: all).
 
     ``labels`` holds id (ascending), session_date and actual_duration (hours) of every session that may differ from
     ``recorded``, its impossible labels already missing; ``recorded`` the newest revisions by session_id. A label whose
-    session is gone counts as removed. Returns the new revisions: session_id, revision (1: the session had no outcome
-    before), session_date, hours (NaN: removed).
+    session was moved to another date has changed; one whose session is gone counts as removed. Returns the new
+    revisions: session_id, revision (1: the session had no outcome before), session_date, hours (NaN: removed).
     """
     ids, dates = labels["id"].astype(np.int64), labels["session_date"].astype(np.int64)
     hours = labels["actual_duration"].astype(np.float64)
     cutoff = NULL_INTEGER if correction_from is None else to_microseconds(correction_from)
     places, known = _places(recorded, ids)
     new = np.flatnonzero(~known & ~np.isnan(hours))
-    before = np.full(len(ids), np.nan)
+    before, dated = np.full(len(ids), np.nan), np.full(len(ids), NULL_INTEGER)
     before[known] = recorded["hours"].astype(np.float64)[places[known]]
-    same = (before == hours) | (np.isnan(before) & np.isnan(hours))
-    differs = np.flatnonzero(known & (dates > cutoff) & ~same)
+    dated[known] = recorded["session_date"].astype(np.int64)[places[known]]
+    same = ((before == hours) & (dated == dates)) | (np.isnan(before) & np.isnan(hours))
+    differs = np.flatnonzero(known & (np.maximum(dates, dated) > cutoff) & ~same)
     gone = _gone(ids, recorded, cutoff)
     columns = {
         "session_id": (ids[new], ids[differs], recorded["session_id"][gone]),

@@ -53,6 +53,15 @@ def test_the_same_label_is_no_change_and_a_missing_one_equals_a_removed_one() ->
     assert changes(found, recorded((1, 3, NIGHT, 1.0), (2, 2, NIGHT, MISSING))) == []
 
 
+def test_a_label_that_moved_with_its_session_is_a_change_where_either_date_may_be_corrected() -> None:
+    old, older = NIGHT - 100 * DAY, NIGHT - 200 * DAY
+    found = labels((1, old, 1.0), (2, NIGHT, 2.0), (3, older, 3.0), (4, old, MISSING))
+    known = recorded((1, 1, NIGHT, 1.0), (2, 1, old, 2.0), (3, 1, old, 3.0), (4, 2, NIGHT, MISSING))
+
+    assert changes(found, known, since=NIGHT - 60 * DAY) == [(1, 2, 1.0), (2, 2, 2.0)]
+    assert changes(found, known) == [(1, 2, 1.0), (2, 2, 2.0), (3, 2, 3.0)]
+
+
 def test_a_session_that_is_gone_is_removed_once() -> None:
     known = recorded((1, 1, NIGHT, 1.0), (2, 4, NIGHT, MISSING))
 

@@ -81,12 +81,16 @@ class FromScratch:
             if session not in self.known:
                 if label is not None:
                     self.known[session] = [Revision(as_of, date, label, served.get(session))]
-            elif self.known[session][-1].hours != label and date > cutoff:
+            elif self.differs(session, date, label) and max(date, self.known[session][-1].date) > cutoff:
                 self.known[session].append(Revision(as_of, date, label, self.known[session][0].served))
         for session in self.known.keys() - due.keys():
             newest = self.known[session][-1]
             if newest.hours is not None and newest.date > cutoff:
                 self.known[session].append(newest._replace(observed_at=as_of, hours=None))
+
+    def differs(self, session: int, date: datetime, label: float | None) -> bool:
+        newest = self.known[session][-1]
+        return newest.hours != label or (label is not None and newest.date != date)
 
     def standing(self, as_of: datetime) -> dict[int, Revision]:
         """The labels that count at a night, of the sessions in its window."""

@@ -115,10 +115,17 @@ def test_an_undated_session_is_observed_when_it_gets_date_and_label(world: Setti
     assert look(world, 2) == (1, 0, 0, 0)
 
 
-def test_a_session_that_was_moved_is_not_taken_for_deleted(world: Settings) -> None:
-    query(world, "UPDATE study_sessions SET session_date = %s WHERE id = 100", END - 200 * DAY)
+def test_an_outcome_follows_its_session_to_another_date(world: Settings) -> None:
+    for night, date in ((1, END - 2 * DAY), (2, END - 200 * DAY)):
+        query(world, "UPDATE study_sessions SET session_date = %s WHERE id = 100", date)
 
-    assert look(world, 1) == NOTHING
+        assert look(world, night) == (0, 1, 0, 0)
+        assert look(world, night + 0.5) == look(world, night + 0.5, compare_all=True) == NOTHING
+        newest = "SELECT session_date, actual_hours FROM studyml.outcomes ORDER BY revision DESC LIMIT 1"
+        assert query(world, newest) == [(date, 1.0)]
+
+
+def test_a_session_moved_to_a_day_to_come_has_no_outcome_until_then(world: Settings) -> None:
     query(world, "UPDATE study_sessions SET session_date = %s WHERE id = 100", END + 5 * DAY)
     assert look(world, 2) == (0, 0, 1, 1), "its day is still to come, and a label cannot be known before"
     assert look(world, 6) == (0, 1, 0, 0)
