@@ -105,8 +105,8 @@ SELECT '{{night}}', {{id}}, 1, 1, {{date}}, 'champion', '{VERSION}', true, {{hou
 FROM generate_series({{first}}, {{through}}) AS i WHERE i > 0
 """
 _FINISH_NIGHT = f"""
-INSERT INTO studyml.nights (as_of, replay, started_at, finished_at, first_finished_at)
-VALUES ('{{night}}', false, '{{night}}', '{{night}}', '{{night}}');
+INSERT INTO studyml.nights (as_of, replay, started_at, first_started_at, finished_at, first_finished_at)
+VALUES ('{{night}}', false, '{{night}}', '{{night}}', '{{night}}', '{{night}}');
 INSERT INTO studyml.scoring_runs (as_of, versions, planned, written, refused, status, started_at, finished_at)
 SELECT '{{night}}', ARRAY['{VERSION}'], count(*), count(*), 0, 'complete', '{{night}}', '{{night}}'
 FROM studyml.predictions WHERE as_of = '{{night}}'

@@ -131,7 +131,7 @@ def night_command(as_of: AsOf = None, as_json: Json = False) -> None:
     from studyml.steps.night import night
 
     now = wall_clock()
-    result = night(load_settings(), as_of=parse_as_of(as_of, now), now=now, progress=say)
+    result = night(load_settings(), as_of=parse_as_of(as_of, now), now=now, progress=say, clock=wall_clock)
     print_json(result) if as_json else report_command(as_of=result["as_of"])
 
 

@@ -65,13 +65,15 @@ def said(option: str, words: str) -> str:
 def who(by: str | None) -> str:
     """Who is on record for what a command does: the name that was given, else the login.
 
-    Raises InputError where the name is blank or too long, or where there is no login, as for a bare user id in a
-    container.
+    Raises InputError where the name is blank, too long or an e-mail address, or where there is no login, as for a bare
+    user id in a container.
     """
     if by is not None:
         name = said("--by", by)
         if len(name) > _LONGEST_NAME:
             raise InputError(f"--by holds {len(name)} characters: give a name of at most {_LONGEST_NAME}.")
+        if "@" in name:
+            raise InputError("--by holds an e-mail address, which no record keeps: give a name.")
         return name
     try:
         return getpass.getuser()

@@ -148,6 +148,7 @@ def test_a_silence_is_ended_before_its_time(settings: Settings, run: Run) -> Non
         (("silence", "degraded", "--note", "x", "--hours", "nan"), "nan hours is not possible"),
         (("ack", "9"), "there is no open incident 9"),
         (("ack", "9", "--by", ""), "--by is blank"),
+        (("ack", "9", "--by", "ann@example.org"), "--by holds an e-mail address, which no record keeps: give a name"),
         (("resolve", "9", "--note", "x"), "there is no incident 9"),
         (("resolve", "9", "--note", "x", "--by", " "), "--by is blank"),
         (("silence", "degraded", "--note", "x", "--by", ""), "--by is blank"),

@@ -136,7 +136,7 @@ def _look(found: Findings) -> list[str]:
 def _since(found: Findings) -> str:
     since = f"the night of {moment(found.since)}"
     if found.back_since is not None:
-        since = f"{since} at first; it was over, and is back since the night of {moment(found.back_since)}"
+        since = f"{since} at first; it was closed, and is back since the night of {moment(found.back_since)}"
     if found.last_healthy is None:
         none = "no earlier night was judged healthy"
         return f"{since}; {none if found.judged_before else 'no earlier night had enough outcomes to be judged'}"
@@ -257,16 +257,27 @@ def no_better_message(
 
 
 def recovered_message(
-    *, incident_id: int, opened_as_of: datetime, as_of: datetime, verdict: Mapping[str, Any], version: str, links: Links
+    *,
+    incident_id: int,
+    opened_as_of: datetime,
+    as_of: datetime,
+    times_reopened: int,
+    verdict: Mapping[str, Any],
+    version: str,
+    links: Links,
 ) -> Message:
-    """The degradation is over."""
+    """The degradation is over, which came back ``times_reopened`` times."""
+    lasted = f"It lasted from the night of {moment(opened_as_of)} to that of {moment(as_of)}."
+    if times_reopened:
+        times = "once" if times_reopened == 1 else f"{times_reopened} times"
+        lasted = f"It was first found in the night of {moment(opened_as_of)}, and came back {times}."
     return compose(
         f"recovered: predictions are off by {verdict['rolling_mae']:.2f} h on average",
         summary=(
             f"Incident {incident_id} is resolved: {version} is healthy, off by {verdict['rolling_mae']:.2f} h on"
             f" average over {verdict['n']} outcomes."
         ),
-        facts=[f"It lasted from the night of {moment(opened_as_of)} to that of {moment(as_of)}."],
+        facts=[lasted],
         done=["Nothing is left to do."],
         links=links.lines("degraded", "studyml_nightly"),
     )

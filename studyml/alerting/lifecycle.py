@@ -16,6 +16,7 @@ from studyml.alerting.incidents import (
     OF_SEVERAL,
     PAGE,
     TICKET,
+    Event,
     Incident,
     add_event,
     close_open,
@@ -29,7 +30,7 @@ from studyml.alerting.incidents import (
     set_untaken,
     update_open,
 )
-from studyml.alerting.message import AGAIN, WORSE, Message
+from studyml.alerting.message import AGAIN, WORSE, Message, moment
 from studyml.alerting.silences import LONGEST_SILENCE, silenced_until
 from studyml.alerting.told import held_back, is_believed_open, paged_at, was_told
 from studyml.errors import RegistryError
@@ -171,7 +172,8 @@ def send(
 def tell_held_back(connection: Connection, at: Moment) -> None:
     """Send what a silence held back and is still news, once the silence is over: the newest message about a problem.
 
-    That is one of an open incident, or that one is over which was told before. The caller commits.
+    That is one of an open incident, or that one is over which was told before. It says when it was found, and what the
+    incident is now. The caller commits.
     """
     for incident, event in held_back(connection, since=at.now - LONGEST_SILENCE):
         if silenced_until(connection, incident.kind, now=at.now) is None:
@@ -185,8 +187,13 @@ def tell_held_back(connection: Connection, at: Moment) -> None:
                 note="the silence is over",
                 severity=event.severity,
                 subject=event.message_subject,
-                body=event.message_body,
+                body=f"{_late(incident, event)}\n\n{event.message_body}",
             )
+
+
+def _late(incident: Incident, event: Event) -> str:
+    now = "" if incident.status != "open" else f" Now: {incident.title}. See: studyml alerts show {incident.id}"
+    return f"From the night of {moment(event.as_of)}, held back by a silence until now.{now}"
 
 
 def report_recovery(

@@ -28,6 +28,8 @@ SECTIONS = {
 #: What the breaker does (registry/retraining.breaker_open).
 NOT_STARTED = "No other retraining is started on the same data: it takes enough new labels, or studyml retrain --force."
 _WHOLE = "Nothing is lost: analysts read the newest predictions that are whole."
+#: In place of an Airflow run, where there is none.
+WITHOUT_AIRFLOW = "studyml night, without Airflow"
 #: What is over by itself once a night finishes does not tell of the weekly upkeep, and the other way round.
 UPKEEP_DAG = "studyml_maintenance"
 #: How the work of a DAG is done by hand.
@@ -73,7 +75,7 @@ def failure_message(
         summary=f"The task {task_id} of {dag_id} failed and is not tried again by itself:\n\n{error}",
         facts=[f"Night: {moment(as_of)}.", f"Run: {dag_run_id}."],
         done=[
-            _WHOLE,
+            _WHOLE if recorded else "While our database cannot be used, analysts may get no predictions.",
             incident,
         ],
         steps=[
@@ -81,7 +83,7 @@ def failure_message(
             f"Clear the red task in Airflow, or run {by_hand} again: every task can be repeated, and what follows it"
             " runs too.",
         ],
-        links=links.lines(SECTIONS[kind], dag_id, dag_run_id),
+        links=links.lines(SECTIONS[kind], dag_id, None if dag_run_id == WITHOUT_AIRFLOW else dag_run_id),
     )
 
 
@@ -184,7 +186,8 @@ def night_missing_message(
         summary=f"The last night that finished was that of {moment(last_as_of)}, {hours:.0f} h ago.",
         facts=[f"It finished at {moment(finished_at)}; a night is due every 24 h."],
         done=[
-            "The predictions of that night are still served. Nothing newer is observed, judged or retrained.",
+            _WHOLE,
+            "What was not observed, judged or retrained since then, the next night makes up for.",
             "The incident closes by itself when a night finishes.",
         ],
         steps=[
@@ -215,6 +218,8 @@ def _left(incident: Incident) -> list[str]:
             "What was refused stays in studyml.quarantined_rows until the study app corrects it: see the query in the"
             " runbook."
         ]
+    if incident.kind == SCORING_LATE:
+        return ["If that night itself did not finish, the next one observes and judges what it left."]
     if incident.kind == TASK_FAILED and not all(task.startswith(f"{UPKEEP_DAG}.") for task in incident.figures):
         return ["What was not due since has not run again, such as a retraining: if it fails then, you are told anew."]
     return []

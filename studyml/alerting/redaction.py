@@ -12,6 +12,13 @@ _SECRET_LENGTH = 8
 _COMMON = frozenset(
     {"studyml", "localhost", "services", "webhooks", "workflows", "password", "alerting", "predictions"}
 )
+# Of a path: what messages are about. As a password each of them is one all the same.
+_TOPICS = frozenset(
+    {
+        *("confirmed", "database", "degraded", "escalation", "escalations", "incident", "incidents", "messages"),
+        *("monitoring", "outcomes", "platform", "retraining", "sessions", "students", "subjects", "suspected"),
+    }
+)
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 _PATTERNS = (
@@ -51,7 +58,7 @@ def address_secrets(address: str) -> Iterator[str]:
         yield from (address, rest)
     yield from _password(address)
     for part in re.split(r"[/?&=:@,]", re.sub(r"/#[^/?&]*", "", address)):
-        if len(part) >= _SECRET_LENGTH and not _HOST.fullmatch(part):
+        if len(part) >= _SECRET_LENGTH and part not in _TOPICS and not _HOST.fullmatch(part):
             yield from _spellings(part)
 
 

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from psycopg2.extensions import connection as Connection
 
+from studyml.contract import TABLES
+
 #: The warning about a category that a version was not trained on (features/definition.py): unusual, not impossible.
 _UNSEEN = "% is not a category that the model knows"
 
@@ -39,14 +41,20 @@ def night_counts(connection: Connection, as_of: datetime, *, days: float = 1) ->
         return NightCounts(*(int(count) for count in cursor.fetchone() or (0,) * 5))
 
 
+# A retraining reads every session again: an input that went wrong refuses old ones, and those are no new rows.
+_NEW_ROW = """first_as_of > %(after)s AND first_as_of <= %(as_of)s AND NOT CASE
+        WHEN source <> 'study_sessions' OR column_name IN ('actual_duration', 'session_date')
+            OR row_id !~ '^-?[0-9]{1,18}$' THEN false
+        ELSE EXISTS (SELECT FROM studyml.outcomes o WHERE o.session_id = q.row_id::bigint
+            AND o.observed_at <= %(after)s) END"""
+
 # Outcomes arrive in order of observed_at, and nothing is observed after the newest night: the count reads the end only.
-_COUNTS = """
+_COUNTS = f"""
 SELECT
     (SELECT count(*) FROM studyml.outcomes WHERE outcome_id > coalesce((SELECT outcome_id FROM studyml.outcomes
         WHERE observed_at <= %(after)s ORDER BY outcome_id DESC LIMIT 1), 0)
         AND observed_at > %(after)s AND observed_at <= %(as_of)s AND revision = 1),
-    (SELECT count(DISTINCT (source, row_id)) FROM studyml.quarantined_rows
-        WHERE first_as_of > %(after)s AND first_as_of <= %(as_of)s),
+    (SELECT count(DISTINCT (source, row_id)) FROM studyml.quarantined_rows q WHERE {_NEW_ROW}),
     (SELECT coalesce(max(planned), 0) FROM studyml.scoring_runs WHERE as_of = %(as_of)s AND status = 'complete'),
     (SELECT count(*) FROM studyml.refused_sessions WHERE as_of = %(as_of)s),
     (SELECT count(*) FROM studyml.predictions WHERE as_of = %(as_of)s AND served AND EXISTS (
@@ -62,9 +70,21 @@ def reasons_found(connection: Connection, as_of: datetime, *, days: int = 1) -> 
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:
         cursor.execute(_REASONS, {"as_of": as_of, "after": as_of - timedelta(days=days), "unseen": _UNSEEN})
-        for place, reason, count in cursor.fetchall():
-            counts[f"{place}: {without_value(reason)}"] += count
+        for source, name, reason, count in cursor.fetchall():
+            counts[f"{_place(source, name)}: {without_value(reason)}"] += count
     return [f"{words} ({count} rows)" for words, count in counts.most_common()]
+
+
+def _place(source: str, name: str | None) -> str:
+    """The column as its owners know it: a session is also refused for what its student's or topic's row holds."""
+    if name is None:
+        return source
+    owners = ("students", "topics") if source == "study_sessions" else ()
+    tables = [table for table in owners if name in {each.name for each in TABLES[table]} - _KEYS]
+    return f"{tables[0] if tables else source}.{name}"
+
+
+_KEYS = {"id", *(each.name for each in TABLES["study_sessions"])}
 
 
 def without_value(reason: str) -> str:
@@ -80,13 +100,13 @@ def without_value(reason: str) -> str:
 
 _VALUE = re.compile(r"^(\w+)( is)? .*?(?:, (?=not above|more than)| (?=has no row))")
 
-_REASONS = """
-SELECT source || '.' || column_name, reason, count(*) FROM studyml.quarantined_rows
-    WHERE first_as_of > %(after)s AND first_as_of <= %(as_of)s GROUP BY 1, 2
-UNION ALL SELECT 'planned sessions', reason, count(*) FROM studyml.refused_sessions WHERE as_of = %(as_of)s GROUP BY 2
-UNION ALL SELECT 'planned sessions', warning, count(*)
+_REASONS = f"""
+SELECT source, column_name, reason, count(*) FROM studyml.quarantined_rows q WHERE {_NEW_ROW} GROUP BY 1, 2, 3
+UNION ALL SELECT 'planned sessions', NULL, reason, count(*) FROM studyml.refused_sessions
+    WHERE as_of = %(as_of)s GROUP BY 3
+UNION ALL SELECT 'planned sessions', NULL, warning, count(*)
     FROM studyml.predictions, unnest(input_warnings) AS warning
-    WHERE as_of = %(as_of)s AND served AND warning NOT LIKE %(unseen)s GROUP BY 2
+    WHERE as_of = %(as_of)s AND served AND warning NOT LIKE %(unseen)s GROUP BY 3
 """
 
 
@@ -103,10 +123,10 @@ def newest_label(connection: Connection, as_of: datetime) -> datetime | None:
 
 
 def unfinished_night(connection: Connection) -> tuple[datetime, datetime, str] | None:
-    """(as_of, started_at, what is known of its scoring) of the newest night, if nothing was predicted since."""
+    """The newest night, if nothing was predicted since: as_of, its first start, what is known of its scoring."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT n.as_of, n.started_at, (SELECT status FROM studyml.scoring_runs s WHERE s.as_of = n.as_of"
+            "SELECT n.as_of, n.first_started_at, (SELECT status FROM studyml.scoring_runs s WHERE s.as_of = n.as_of"
             " ORDER BY id DESC LIMIT 1) FROM studyml.nights n WHERE NOT n.replay AND NOT EXISTS (SELECT"
             " FROM studyml.scoring_runs s WHERE s.as_of >= n.as_of AND s.status = 'complete')"
             " AND n.as_of = (SELECT max(as_of) FROM studyml.nights WHERE NOT replay)"

@@ -33,9 +33,10 @@ def begin_night(
     """Record that the night runs; a finished one that is run again stays finished until it ends anew."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO studyml.nights (as_of, replay, dag_run_id, started_at) VALUES (%s, %s, %s, %s)"
+            "INSERT INTO studyml.nights (as_of, replay, dag_run_id, started_at, first_started_at)"
+            " VALUES (%(as_of)s, %(replay)s, %(dag_run_id)s, %(now)s, %(now)s)"
             " ON CONFLICT (as_of) DO UPDATE SET dag_run_id = excluded.dag_run_id, started_at = excluded.started_at",
-            (as_of, replay, dag_run_id, now),
+            {"as_of": as_of, "replay": replay, "dag_run_id": dag_run_id, "now": now},
         )
 
 
@@ -85,9 +86,9 @@ def last_finished_at(connection: Connection) -> tuple[datetime, datetime] | None
 
 
 def begun_since(connection: Connection, as_of: datetime) -> datetime | None:
-    """When the newest of the nights after ``as_of`` was begun; None where there is none."""
+    """When the first of the nights after ``as_of`` was begun, the first time; None where there is none."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT max(started_at) FROM studyml.nights WHERE as_of > %s", (as_of,))
+        cursor.execute("SELECT min(first_started_at) FROM studyml.nights WHERE as_of > %s", (as_of,))
         begun: datetime | None = (cursor.fetchone() or (None,))[0]
     return begun
 

@@ -59,7 +59,8 @@ def _retraining(report: dict[str, Any]) -> list[tuple[str, str]]:
         return [("retraining", "none recorded for this night")]
     because = f" ({_REASONS.get(found['reason'], found['reason'])})" if found.get("reason") else ""
     version = f", {found['version']}" if found.get("version") else ""
-    lines = [("decision", f"{found.get('decision')}{because}{version}")]
+    decision = found.get("decision") or "none yet: it runs still, or was killed"
+    lines = [("decision", f"{decision}{because}{version}")]
     said = dict.fromkeys([*(found.get("reasons") or []), found.get("note")])  # the note may repeat the only reason
     lines += [("", str(reason)) for reason in said if reason]
     lines.append(("new labels", f"{found.get('new_labels')} of {found.get('needed')} that make a retraining due"))

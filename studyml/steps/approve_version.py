@@ -11,6 +11,7 @@ from studyml.registry.versions import Version, champion, find, promote, reject
 from studyml.settings import Settings
 from studyml.steps.evaluate_candidate import judge_published
 from studyml.steps.opening import own_database
+from studyml.steps.recipients import redacted
 from studyml.steps.serving import open_version
 
 _logger = logging.getLogger("studyml")
@@ -38,6 +39,7 @@ def approve_version(settings: Settings, version: str, *, now: datetime, actor: s
     Where the champion changed since it was judged, it is judged again, and rejected if it does not pass. Approved
     twice, it stays what it is. Raises NotWaitingError where it does not wait, ArtifactError where it is damaged.
     """
+    actor, reason = redacted(settings, actor), redacted(settings, reason)
     with own_database(settings) as connection, advisory_lock(connection, "registry"):
         found, present = find(connection, version), champion(connection)
         if found.status == "champion":
@@ -74,7 +76,7 @@ def reject_version(settings: Settings, version: str, *, actor: str, reason: str)
     with own_database(settings) as connection, advisory_lock(connection, "registry"):
         if find(connection, version).status != "awaiting_approval":
             return False
-        _reject(connection, version, actor, reason)
+        _reject(connection, version, redacted(settings, actor), redacted(settings, reason))
         connection.commit()
     return True
 

@@ -21,6 +21,7 @@ from studyml.registry.trials import challenger
 from studyml.registry.versions import champion, reject
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
+from studyml.steps.recipients import redacted
 from studyml.steps.training_data import read_training_data
 
 _logger = logging.getLogger("studyml")
@@ -67,7 +68,7 @@ def check_retraining(
             labels_needed=settings.retrain_min_labels,
             newest_outcome_id=newest,
             incident_id=incident.id if cause and incident else None,
-            note=f"{note}; {reason}" if reason else note,
+            note=f"{note}; {redacted(settings, reason)}" if reason else note,
             dag_run_id=dag_run_id,
         )
         connection.commit()

@@ -17,6 +17,7 @@ from studyml.registry.versions import champion, promote
 from studyml.settings import Settings
 from studyml.steps.approve_version import expire_waiting
 from studyml.steps.opening import own_database
+from studyml.steps.recipients import redacted
 from studyml.steps.serving import open_version
 
 _logger = logging.getLogger("studyml")
@@ -54,7 +55,8 @@ def retire_challenger(settings: Settings, version: str, *, now: datetime, actor:
         if trial is None or trial.challenger.version != version:
             running = "no version is on trial" if trial is None else f"{trial.challenger.version} is"
             raise RegistryError(f"{version} is not on trial ({running}): there is nothing to retire.")
-        end_trial(connection, version, as_of=now, now=now, actor=actor, reason=reason)
+        said = {"actor": redacted(settings, actor), "reason": redacted(settings, reason)}
+        end_trial(connection, version, as_of=now, now=now, **said)
         connection.commit()
 
 

@@ -25,8 +25,9 @@ def finish_night(settings: Settings, *, as_of: datetime, now: datetime) -> dict[
     """Mark the night finished, bring the incidents up to date that it decides, call the heartbeat address.
 
     The address is called until it has answered once for a night: one that is run again says nothing new to a watchdog.
-    A replay only marks. Raises RegistryError where the night has no complete predictions, DeliveryError where the
-    heartbeat is not heard (the night is finished all the same).
+    What failed before is over only then, since this task may fail with it. A replay only marks. Raises RegistryError
+    where the night has no complete predictions, DeliveryError where the heartbeat is not heard (the night is finished
+    all the same).
     """
     with own_database(settings) as connection, advisory_lock(connection, "watch"):
         if not _is_scored(connection, as_of):
@@ -39,21 +40,22 @@ def finish_night(settings: Settings, *, as_of: datetime, now: datetime) -> dict[
         heard = heartbeat_heard(connection, as_of)
         connection.commit()
     called = not replay and not heard and _heartbeat(settings.heartbeat_url.get_secret_value())
-    if called:
-        with own_database(settings) as connection:
-            record_heartbeat(connection, as_of, now=now)
+    if not replay:
+        with own_database(settings) as connection, advisory_lock(connection, "watch"):
+            if called:
+                record_heartbeat(connection, as_of, now=now)
+            words = f"the night of {moment(as_of)} finished without a failed task"
+            end_nights_failures(settings, connection, Moment(as_of, now), note=words)
             connection.commit()
     _logger.info("the night of %s is finished", as_of.isoformat())
     return {"as_of": as_of.isoformat(), "heartbeat": called}
 
 
 def _follow_up(settings: Settings, connection: Connection, at: Moment) -> None:
-    """What only a whole night can tell: its data, its retraining, that it ran, and that no task of it failed."""
+    """What only a whole night can tell: its data, its retraining, and that it ran."""
     watch_data(settings, connection, at)
     watch_retraining(settings, connection, at)
     watch_nights(settings, connection, now=at.now)
-    words = f"the night of {moment(at.as_of)} finished without a failed task"
-    end_nights_failures(settings, connection, at, note=words)
 
 
 def _is_scored(connection: Connection, as_of: datetime) -> bool:

@@ -78,6 +78,7 @@ def _recover(settings: Settings, connection: Connection, own: Judged, champion: 
             incident_id=incident.id,
             opened_as_of=incident.opened_as_of,
             as_of=at.as_of,
+            times_reopened=incident.times_reopened,
             verdict=own.columns(settings.monitoring_window_days),
             version=champion.version,
             links=Links(settings.runbook_url, settings.airflow_url),

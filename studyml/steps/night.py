@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from studyml.alerting.messages import WITHOUT_AIRFLOW
 from studyml.errors import InputError, SourceError, StudymlError
 from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
@@ -22,11 +23,19 @@ from studyml.steps.start_night import start_night
 from studyml.steps.train_candidate import train_candidate
 
 Progress = Callable[[str], None]
+Clock = Callable[[], datetime]
 Step = Callable[[str], AbstractContextManager[None]]
 
 
-def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progress) -> dict[str, Any]:
-    """Live the night of ``as_of``; return what happened.
+def night(
+    settings: Settings,
+    *,
+    as_of: datetime,
+    now: datetime,
+    progress: Progress,
+    clock: Clock | None = None,
+) -> dict[str, Any]:
+    """Live the night of ``as_of``, begun at ``now``; return what happened. ``clock`` tells when it ends, else ``now``.
 
     A step that fails is told to the on-call engineer, as a task of the DAG would be, and what needs it is left out.
     But for the first step, which tells whether the night can be lived at all, none stops scoring: the first error is
@@ -45,10 +54,10 @@ def night(settings: Settings, *, as_of: datetime, now: datetime, progress: Progr
     if is_judged:
         try:
             with told("finish"):
-                finish_night(settings, as_of=as_of, now=now)
+                finish_night(settings, as_of=as_of, now=clock() if clock else now)
         finally:
             with told("notify"):
-                later = notify(settings, as_of=as_of, now=now)
+                later = notify(settings, as_of=as_of, now=clock() if clock else now)
         sent = lived["messages"]
         lived["messages"] = {**later, "sent": sent["sent"] + later["sent"], "dead": sent["dead"] + later["dead"]}
     if failures:
@@ -111,7 +120,7 @@ def _told(settings: Settings, as_of: datetime, now: datetime, step: str) -> Iter
             settings,
             dag_id="studyml_nightly",
             task_id=step,
-            dag_run_id="studyml night, without Airflow",
+            dag_run_id=WITHOUT_AIRFLOW,
             as_of=as_of,
             error=str(error) if isinstance(error, StudymlError) else f"{type(error).__name__}: {error}",
             now=now,

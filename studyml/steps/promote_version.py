@@ -6,6 +6,7 @@ from studyml.errors import ChampionChangedError, RegistryError
 from studyml.registry.versions import champion, find, promote
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
+from studyml.steps.recipients import redacted
 from studyml.steps.serving import open_version
 
 #: A candidate is decided by its retraining; what is quarantined serves only where a person says so.
@@ -39,8 +40,8 @@ def promote_version(
                 replacing=replacing,
                 as_of=now,
                 now=now,
-                actor=actor,
-                reason=reason,
+                actor=redacted(settings, actor),
+                reason=redacted(settings, reason),
                 statuses=statuses,
             )
         except ChampionChangedError:

@@ -13,6 +13,7 @@ from studyml.settings import Settings
 from studyml.steps.newest_night import newest_night
 from studyml.steps.opening import own_database
 from studyml.steps.promote_version import changed_meanwhile
+from studyml.steps.recipients import redacted
 from studyml.steps.score import score
 from studyml.steps.serving import open_version
 
@@ -57,8 +58,8 @@ def rollback_version(
                 replacing=present.version,
                 as_of=now,
                 now=now,
-                actor=actor,
-                reason=reason,
+                actor=redacted(settings, actor),
+                reason=redacted(settings, reason),
                 statuses=("retired", "quarantined") if from_quarantine else ("retired",),
                 action="rollback",
                 replaced_becomes="quarantined",

@@ -57,7 +57,9 @@ def _watch_scoring(settings: Settings, connection: Connection, now: datetime) ->
     found = unfinished_night(connection)
     links = Links(settings.runbook_url, settings.airflow_url)
     if found is None:
-        report_over(settings, connection, SCORING_LATE, Moment(now, now), note="the newest night has its predictions")
+        report_over(
+            settings, connection, SCORING_LATE, Moment(now, now), note="predictions were made since, and are complete"
+        )
         return
     as_of, started, words = found
     if now - started < timedelta(hours=settings.scoring_late_hours):

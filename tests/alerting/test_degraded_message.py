@@ -127,7 +127,7 @@ def test_one_that_is_back_says_when_it_began_and_since_when_it_is_back() -> None
     back = replace(FOUND, last_healthy=healthy, back_since=NIGHT + timedelta(days=15))
 
     assert (
-        "- Since: the night of 2026-03-01 01:00 UTC at first; it was over, and is back since the night of 2026-03-16"
+        "- Since: the night of 2026-03-01 01:00 UTC at first; it was closed, and is back since the night of 2026-03-16"
         " 01:00 UTC; last healthy in the night of 2026-03-15 01:00 UTC, with 1.01 h.\n"
     ) in body(back)
 
@@ -211,6 +211,7 @@ def test_a_recovery_says_which_version_is_healthy_and_how_long_it_lasted() -> No
         incident_id=7,
         opened_as_of=NIGHT,
         as_of=NIGHT + timedelta(days=9),
+        times_reopened=0,
         verdict={**VERDICT, "rolling_mae": 0.92, "n": 33},
         version="v_20260302_010203",
         links=LINKS,
@@ -219,3 +220,19 @@ def test_a_recovery_says_which_version_is_healthy_and_how_long_it_lasted() -> No
     assert message.subject == "studyml: recovered: predictions are off by 0.92 h on average"
     assert "v_20260302_010203 is healthy, off by 0.92 h on average over 33 outcomes." in message.body
     assert "from the night of 2026-03-01 01:00 UTC to that of 2026-03-10 01:00 UTC" in message.body
+
+
+@pytest.mark.parametrize(("times", "words"), [(1, "came back once."), (3, "came back 3 times.")])
+def test_a_recovery_of_what_came_back_does_not_count_the_healthy_time_in(times: int, words: str) -> None:
+    message = recovered_message(
+        incident_id=7,
+        opened_as_of=NIGHT,
+        as_of=NIGHT + timedelta(days=9),
+        times_reopened=times,
+        verdict={**VERDICT, "rolling_mae": 0.92, "n": 33},
+        version="v_20260302_010203",
+        links=LINKS,
+    )
+
+    assert f"It was first found in the night of 2026-03-01 01:00 UTC, and {words}" in message.body
+    assert "It lasted" not in message.body

@@ -113,3 +113,26 @@ def test_parts_that_are_empty_are_left_out() -> None:
 
 def test_a_test_message_says_that_nothing_is_wrong() -> None:
     assert trial_message(NIGHT).body == "This is a test, sent 2026-03-01 01:00 UTC. Nothing is wrong."
+
+
+def failed(run: str, *, recorded: bool = True) -> str:
+    return messages.failure_message(
+        dag_id="studyml_nightly",
+        task_id="score",
+        dag_run_id=run,
+        as_of=NIGHT,
+        error="it is away",
+        links=LINKS,
+        recorded=recorded,
+    ).body
+
+
+def test_without_airflow_there_is_no_run_to_link_to() -> None:
+    assert "Airflow: https://airflow.example.org/dags/studyml_nightly\n" in failed(messages.WITHOUT_AIRFLOW) + "\n"
+    assert f"Run: {messages.WITHOUT_AIRFLOW}." in failed(messages.WITHOUT_AIRFLOW)
+
+
+def test_where_our_database_is_away_analysts_are_not_said_to_read_on() -> None:
+    assert "analysts read the newest predictions" in failed("a_run")
+    assert "analysts read the newest predictions" not in failed("a_run", recorded=False)
+    assert "analysts may get no predictions" in failed("a_run", recorded=False)

@@ -44,10 +44,12 @@ def test_hosts_and_the_words_that_messages_are_made_of_stay_readable() -> None:
         for address in (
             "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazk/#predictions",
             "json://localhost/studyml",
+            "json://127.0.0.1:8080/hooks/degraded/incident",
         )
         for secret in address_secrets(address)
     }
     text = "studyml: studyml_nightly.notify failed: hooks.slack.com offers no services to localhost, no predictions"
+    text += "; incident 7 is degraded"
 
     assert redact(text, {*secrets, *database_secrets("postgresql://studyml:studyml@db.example.org/x")}) == text
 

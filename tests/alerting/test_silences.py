@@ -4,7 +4,9 @@ from studyml.alerting import incidents, lifecycle, silences
 from studyml.alerting.incidents import DEGRADED, PAGE, TASK_FAILED, TICKET
 from studyml.alerting.message import Message
 from studyml.database.connection import Connection
+from studyml.settings import Settings
 from tests.alerting.problems import at, escalate, messages, only, recover, report, silence
+from tests.scoring.world import query
 
 
 class TestSilencing:
@@ -24,6 +26,20 @@ class TestSilencing:
         assert report(connection, 2) == "told"
         assert report(connection, 3) == "updated"
         assert messages(connection) == [("updated", PAGE, "studyml: it is bad (page)")]
+
+    def test_what_is_told_late_says_of_which_night_it_is_and_what_is_now(
+        self, settings: Settings, connection: Connection
+    ) -> None:
+        silence(connection, -1, 5)
+        report(connection)
+        report(connection, 4, title="it is worse")
+
+        lifecycle.tell_held_back(connection, at(5.5))
+        connection.commit()
+
+        body = str(query(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id DESC LIMIT 1")[0][0])
+        late = "From the night of 2026-03-01 00:00 UTC, held back by a silence until now. Now: it is worse (page)."
+        assert body.startswith(f"{late} See: studyml alerts show 1\n\nincident 1")
 
     def test_what_no_night_finds_again_is_told_when_it_ends_and_once(self, connection: Connection) -> None:
         silence(connection, -1, 1, kind=TASK_FAILED)

@@ -112,7 +112,8 @@ def test_the_grants_by_hand_are_enough_for_a_night(transaction: Connection) -> N
     run(
         transaction,
         """
-        INSERT INTO studyml.nights (as_of, replay, started_at) VALUES ('2030-01-01', false, now());
+        INSERT INTO studyml.nights (as_of, replay, started_at, first_started_at)
+            VALUES ('2030-01-01', false, now(), now());
         CREATE TABLE studyml.one_night (LIKE studyml.predictions INCLUDING ALL);
         ALTER TABLE studyml.predictions ATTACH PARTITION studyml.one_night FOR VALUES IN ('2030-01-01');
         """,

@@ -70,6 +70,12 @@ def test_a_reason_is_shown_once_and_as_it_is() -> None:
     assert shown(NIGHT).count("beats the median [90 % bound 0.6]") == 1
 
 
+def test_a_retraining_that_is_not_decided_says_so() -> None:
+    undecided = {**NIGHT, "retraining": {**NIGHT["retraining"], "decision": None}}
+    assert "none yet: it runs still, or was killed" in shown(undecided)
+    assert "None" not in shown(undecided)
+
+
 def test_its_incidents_are_listed() -> None:
     assert "degraded: seen that night (since 2026-03-08" in shown(NIGHT)
 

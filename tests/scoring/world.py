@@ -96,12 +96,18 @@ def finish(settings: Settings, as_of: datetime, at: datetime | None = None) -> N
     """A night that was lived and finished, ``at`` once by default."""
     query(
         settings,
-        "INSERT INTO studyml.nights (as_of, replay, started_at, finished_at, first_finished_at)"
-        " VALUES (%s, false, %s, %s, %s)",
-        as_of,
-        as_of,
-        at or as_of,
-        at or as_of,
+        "INSERT INTO studyml.nights (as_of, replay, started_at, first_started_at, finished_at, first_finished_at)"
+        " VALUES (%s, false, %s, %s, %s, %s)",
+        *(as_of, as_of, as_of, at or as_of, at or as_of),
+    )
+
+
+def begin(settings: Settings, as_of: datetime, *, at: datetime | None = None, replay: bool = False) -> None:
+    """A night that was begun, ``at`` its own time by default, and not finished."""
+    query(
+        settings,
+        "INSERT INTO studyml.nights (as_of, replay, started_at, first_started_at) VALUES (%s, %s, %s, %s)",
+        *(as_of, replay, at or as_of, at or as_of),
     )
 
 

@@ -180,11 +180,11 @@ def test_without_a_champion_a_retraining_is_always_due(simulated: Settings) -> N
 
 
 def test_a_person_may_force_one_and_say_why(quiet: Settings) -> None:
-    assert check(quiet, force=True, reason="new curriculum") is not None
+    assert check(quiet, force=True, reason="new curriculum, says ann@example.org") is not None
 
     run = last_run(quiet)
     assert run["reason"] == "forced"
-    assert run["note"] == "asked for by a person (0 new labels, 50 needed); new curriculum"
+    assert run["note"] == "asked for by a person (0 new labels, 50 needed); new curriculum, says …"
 
 
 @pytest.mark.parametrize("force", [False, True])

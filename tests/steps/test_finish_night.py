@@ -12,6 +12,7 @@ from studyml.errors import DeliveryError, RegistryError
 from studyml.settings import Settings, load_settings
 from studyml.steps.finish_night import finish_night
 from studyml.steps.opening import own_database
+from studyml.steps.report_failure import report_failure
 from studyml.steps.start_night import start_night
 from tests.alerting.receivers import Webhook, free_port, webhook
 from tests.conftest import END, NOW
@@ -131,6 +132,33 @@ def test_a_night_that_is_run_again_calls_nobody_and_is_no_further_night(started:
     assert len(hook.asked) == 1
     with own_database(started) as connection:
         assert last_finished_at(connection) == (END, NOW)
+
+
+def test_what_failed_is_not_over_while_the_heartbeat_still_fails(started: Settings, hook: Webhook) -> None:
+    def failures() -> list[tuple[str, int]]:
+        return query(started, "SELECT status, times_reopened FROM studyml.incidents WHERE kind = 'task_failed'")
+
+    report_failure(
+        started,
+        dag_id="studyml_nightly",
+        task_id="finish",
+        dag_run_id="a run",
+        as_of=END,
+        error="the heartbeat address did not answer",
+        now=NOW,
+    )
+    hook.status = 500
+    for night in (END + DAY, END + 2 * DAY):
+        start_night(started, as_of=night, now=NOW + 3 * DAY)
+        scored(started, night)
+        with pytest.raises(DeliveryError):
+            finish_night(started, as_of=night, now=NOW + 3 * DAY)
+        assert failures() == [("open", 0)]
+    hook.status = 200
+
+    finish_night(started, as_of=END + 2 * DAY, now=NOW + 3 * DAY)
+
+    assert failures() == [("resolved", 0)]
 
 
 def test_a_heartbeat_that_was_not_heard_is_called_again(started: Settings, hook: Webhook) -> None:

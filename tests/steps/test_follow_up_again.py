@@ -136,7 +136,7 @@ def test_an_incident_that_is_back_says_since_when_and_what_its_retraining_came_t
     judge(world, 1)
 
     again = messages(world)[-1]
-    assert "Since: the night of 2026-03-01 00:00 UTC at first; it was over, and is back since the night of" in again
+    assert "Since: the night of 2026-03-01 00:00 UTC at first; it was closed, and is back since the night of" in again
     assert "since the night of 2026-03-02 00:00 UTC; no earlier night was judged healthy." in again
     assert "when a person has to decide" in again
     assert "retraining decided" not in again

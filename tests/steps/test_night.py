@@ -70,6 +70,15 @@ def hook() -> Iterator[Webhook]:
         yield found
 
 
+def test_a_night_ends_when_it_ends_and_not_when_it_began(lived: Settings) -> None:
+    ends = NOW + timedelta(minutes=40)
+    quiet = lived.model_copy(update={"retrain_min_labels": 10_000})
+
+    night(quiet, as_of=END, now=NOW, progress=silent, clock=lambda: ends)
+
+    assert query(lived, "SELECT started_at, finished_at FROM studyml.nights WHERE as_of = %s", END) == [(NOW, ends)]
+
+
 def test_the_second_night_observes_judges_and_scores_what_the_first_one_predicted(lived: Settings) -> None:
     result = live(lived, retraining=True)
 

@@ -19,6 +19,7 @@ from studyml.steps.load import load
 from studyml.steps.publish_version import publish_version
 from studyml.steps.train_candidate import train_candidate
 from tests.conftest import END, FIRST_NIGHT, NOW, silent
+from tests.scoring.world import finish
 from tests.steps.retraining import champions, constant_network, last_run, make_noise, opened, query, retrained
 
 __all__ = ["constant_network"]
@@ -177,11 +178,7 @@ def test_a_run_whose_night_became_a_replay_promotes_nothing(
     lengthen(lived)
     constant_network(19.5)
     before, run_id = champions(lived), judged(lived)
-    query(
-        lived,
-        "INSERT INTO studyml.nights (as_of, replay, started_at, finished_at) VALUES (%s, false, %s, %s)",
-        (END + timedelta(days=1), NOW, NOW),
-    )
+    finish(lived, END + timedelta(days=1), at=NOW)
 
     decided = publish_version(lived, retraining_run_id=run_id, now=NOW)
 

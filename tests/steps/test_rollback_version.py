@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from studyml.database.connection import advisory_lock, connect
 from studyml.errors import ArtifactError, RegistryError
@@ -60,6 +61,17 @@ def test_the_version_before_serves_again_the_bad_one_is_quarantined_and_the_log_
     columns = "action, from_version, to_version, actor, reason, recorded_at"
     (row,) = query(settings, f"SELECT {columns} FROM studyml.deployments ORDER BY id DESC LIMIT 1")
     assert row == ("rollback", bad, first, *WHO.values(), LATER)
+
+
+def test_the_log_keeps_no_secret_and_no_address_that_a_person_typed(replaced: tuple[Settings, str, str]) -> None:
+    settings, _, _ = replaced
+    hooked = settings.model_copy(update={"alert_urls": SecretStr("json://127.0.0.1/T0K3NPATH")})
+
+    rollback_version(hooked, None, now=LATER, actor="ann@example.org", reason="T0K3NPATH says ann@example.org")
+
+    assert query(settings, "SELECT actor, reason FROM studyml.deployments ORDER BY id DESC LIMIT 1") == [
+        ("…", "… says …")
+    ]
 
 
 def test_it_takes_less_than_five_seconds_while_a_retraining_publishes_and_upkeep_runs(

@@ -58,6 +58,16 @@ def quarantine(settings: Settings, count: int, as_of: datetime = END) -> None:
     )
 
 
+def refused_inputs(settings: Settings, sessions: range) -> None:
+    """Sessions that a training of the night cannot use since their student's focus is impossible."""
+    query(
+        settings,
+        "INSERT INTO studyml.quarantined_rows SELECT 'study_sessions', n::text, 'avg_focus_duration', %s, NULL, %s, %s"
+        " FROM unnest(%s) n",
+        *(IMPOSSIBLE, END, END, list(sessions)),
+    )
+
+
 def scored(settings: Settings, planned: int, refused: int = 0, warned: int = 0, warning: str = IMPOSSIBLE) -> None:
     query(
         settings,
@@ -176,6 +186,21 @@ class TestTheContract:
         watch(world)
 
         assert incidents(world) == []
+
+    def test_one_wrong_student_breaks_nothing_though_a_retraining_refuses_all_his_old_sessions(
+        self, world: Settings
+    ) -> None:
+        observed(world, 40, as_of=END - DAY)
+        observed(world, 60, first=101)
+        refused_inputs(world, sessions=range(1, 41))
+
+        watch(world)
+        assert incidents(world) == []
+
+        refused_inputs(world, sessions=range(200, 210))
+        watch(world)
+        assert "10 of 70 new outcomes and rows were quarantined as impossible" in message(world)
+        assert "students.avg_focus_duration: avg_focus_duration is not above 0 (10 rows)" in message(world)
 
     def test_a_night_that_could_not_be_judged_is_told(self, world: Settings) -> None:
         observed(world, 10)

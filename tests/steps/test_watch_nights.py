@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from studyml.database.nights import end_night
+from studyml.database.nights import begin_night, end_night
 from studyml.settings import Settings
 from studyml.steps.deliver_alerts import deliver_alerts
 from studyml.steps.opening import own_database
 from tests.conftest import END
-from tests.scoring.world import finish, query
+from tests.scoring.world import begin, finish, query
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -34,10 +34,6 @@ def scoring(settings: Settings, status: str, as_of: datetime = END) -> None:
         status,
         as_of,
     )
-
-
-def begin(settings: Settings, *, replay: bool = False) -> None:
-    query(settings, "INSERT INTO studyml.nights (as_of, replay, started_at) VALUES (%s, %s, %s)", END, replay, END)
 
 
 class TestANightThatIsMissing:
@@ -79,13 +75,33 @@ class TestANightThatIsMissing:
         finish(settings, END)
         scoring(settings, "complete")
         begun = END + 30 * HOUR
-        query(settings, "INSERT INTO studyml.nights (as_of, replay, started_at) VALUES (%s, false, %s)", begun, begun)
+        begin(settings, begun)
 
         look(settings, 30.1)
         assert incidents(settings) == []
         look(settings, 32.1)
 
         assert ("night_missing", "page", "open") in incidents(settings), "it has been under way for too long"
+
+    def test_however_often_one_is_begun_again_it_is_under_way_since_the_first_time(self, settings: Settings) -> None:
+        finish(settings, END)
+        scoring(settings, "complete")
+        for hours in (30, 31.5, 33):
+            with own_database(settings) as connection:
+                begin_night(connection, END + DAY, replay=False, now=END + hours * HOUR, dag_run_id=None)
+                connection.commit()
+            look(settings, hours + 0.1)
+
+        assert sorted(incidents(settings)) == [("night_missing", "page", "open"), ("scoring_late", "page", "open")]
+
+    def test_nights_that_are_begun_one_after_the_other_do_not_put_it_off(self, settings: Settings) -> None:
+        finish(settings, END)
+        scoring(settings, "complete")
+        for hours in (30, 31.5, 33):
+            begin(settings, END + hours * HOUR)
+            look(settings, hours + 0.1)
+
+        assert ("night_missing", "page", "open") in incidents(settings)
 
     def test_before_the_first_night_nothing_is_missing(self, settings: Settings) -> None:
         look(settings, 1000)
@@ -95,7 +111,7 @@ class TestANightThatIsMissing:
 
 class TestScoring:
     def test_that_is_not_complete_two_hours_after_the_night_began_is_told(self, settings: Settings) -> None:
-        begin(settings)
+        begin(settings, END)
 
         look(settings, 1.9)
         assert incidents(settings) == []
@@ -105,7 +121,7 @@ class TestScoring:
         assert subjects(settings) == ["studyml: no complete predictions for the night of 2026-03-01 00:00 UTC"]
 
     def test_that_failed_is_told_as_such(self, settings: Settings) -> None:
-        begin(settings)
+        begin(settings, END)
         scoring(settings, "failed")
         look(settings, 3)
 
@@ -113,7 +129,7 @@ class TestScoring:
         assert figures == "its scoring is failed"
 
     def test_that_is_complete_ends_it(self, settings: Settings) -> None:
-        begin(settings)
+        begin(settings, END)
         look(settings, 3)
         scoring(settings, "complete")
         look(settings, 4)
@@ -121,7 +137,7 @@ class TestScoring:
         assert incidents(settings) == [("scoring_late", "page", "resolved")]
 
     def test_of_a_later_instant_ends_it_too(self, settings: Settings) -> None:
-        begin(settings)
+        begin(settings, END)
         scoring(settings, "running")
         look(settings, 3)
         scoring(settings, "complete", END + 4 * HOUR)
@@ -131,20 +147,20 @@ class TestScoring:
 
     def test_that_was_complete_before_the_night_ends_nothing(self, settings: Settings) -> None:
         scoring(settings, "complete", END - DAY)
-        begin(settings)
+        begin(settings, END)
         look(settings, 3)
 
         assert incidents(settings) == [("scoring_late", "page", "open")]
 
     def test_of_a_replay_is_never_late(self, settings: Settings) -> None:
-        begin(settings, replay=True)
+        begin(settings, END, replay=True)
         look(settings, 20)
 
         assert incidents(settings) == []
 
 
 def test_a_page_that_nobody_takes_on_is_escalated_by_the_same_look(settings: Settings) -> None:
-    begin(settings)
+    begin(settings, END)
     for hours in (2, 5.9, 6, 7):
         look(settings, hours)
 
