@@ -63,13 +63,13 @@ def backtest(
     The study app's tables are read once, our own schema not at all, and nothing is sent. Killed and run again, it goes
     on with the night that was not finished. At the end the scratch database is dropped (a ``--workspace`` emptied) and
     the versions that were trained are deleted, unless ``keep``. Raises InputError where database, folder or dates
-    cannot be used, LockBusyError where another backtest runs there.
+    cannot be used, LockBusyError where another backtest runs there or writes into the folder.
     """
     refuse_impossible(request, now)
     url = workspace_address(settings, request.workspace)
-    with _alone(url, settings, progress) as scratch:
+    with _alone(url, settings, progress) as scratch, ExitStack() as held:
         progress.step("copying the study app's tables")
-        workspace = open_workspace(settings, request, scratch, url, now)
+        workspace = open_workspace(settings, request, scratch, url, now, held)
         _live(workspace, scratch, progress)
         progress.step("writing the report")
         document = write_report(workspace, scratch, kept=keep)

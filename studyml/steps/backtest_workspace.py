@@ -1,8 +1,10 @@
 """Where a backtest lives its nights: its database with the hidden labels, its folder, and what it was begun with."""
 
+import fcntl
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -15,14 +17,14 @@ from studyml.database.connection import Connection, describe
 from studyml.database.hidden_labels import arrivals, copy_source, hide_labels
 from studyml.database.migrate import upgrade
 from studyml.database.scratch import SOURCE_SCHEMA, create_scratch, empty_scratch, find_parameters, mark
-from studyml.errors import InputError
+from studyml.errors import InputError, LockBusyError
 from studyml.settings import Settings
 from studyml.steps.opening import read_source
 
 #: When a night begins, as ``studyml_nightly`` is scheduled.
 NIGHT_STARTS = time(1, tzinfo=UTC)
 ARTIFACTS, JSON, PAGE = "artifacts", "backtest.json", "backtest.html"
-#: A backtest knows its own folder again by this file.
+#: A backtest knows its own folder again by this file, which names the database that it lives in.
 _FOLDER_MARK = ".studyml-backtest"
 #: Addresses that a real night calls, and that of a backtest must not.
 CALLED = ("alert_urls", "ticket_urls", "escalation_urls", "heartbeat_url")
@@ -57,10 +59,13 @@ class Workspace:
     parameters: Mapping[str, Any]
 
 
-def open_workspace(settings: Settings, request: Request, connection: Connection, url: str, now: datetime) -> Workspace:
+def open_workspace(
+    settings: Settings, request: Request, connection: Connection, url: str, now: datetime, held: ExitStack
+) -> Workspace:
     """Go on with the backtest of the scratch database at ``url``, or begin one; ``connection`` is open there.
 
-    Raises InputError where the database or the folder holds anything else, or a backtest with other parameters.
+    Nobody else writes into its folder until ``held`` is left. Raises InputError where the database or the folder holds
+    anything else, or a backtest with other parameters, LockBusyError where another one writes into the folder.
     """
     parameters = find_parameters(connection)
     if parameters is not None and request.restart:
@@ -68,11 +73,13 @@ def open_workspace(settings: Settings, request: Request, connection: Connection,
         parameters = None
     if parameters is None:
         parameters = _begin(settings, request, connection, now)
+        folder = _own_folder(parameters, held)
+        _clear(folder, describe(url))
     else:
         _refuse_another(settings, request, parameters, describe(url))
+        folder = _own_folder(parameters, held)
     connection.commit()
     upgrade(url)
-    folder = Path(parameters["folder"])
     first, last = (date.fromisoformat(parameters[name]) for name in ("from", "to"))
     nights = tuple(night_of(first + timedelta(days=day)) for day in range((last - first).days + 1))
     return Workspace(settings_of_nights(settings, url, folder), nights, folder, parameters)
@@ -128,8 +135,6 @@ def _begin(settings: Settings, request: Request, scratch: Connection, now: datet
         "rows": rows,
     }
     mark(scratch, parameters)
-    _prepare(folder)
-    scratch.commit()
     return parameters
 
 
@@ -175,15 +180,52 @@ def _next_night(moment: datetime) -> date:
     return moment.date() if moment <= night_of(moment.date()) else moment.date() + timedelta(days=1)
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder, or clear what an earlier backtest left in it; raises InputError where it is somebody's."""
+def _own_folder(parameters: Mapping[str, Any], held: ExitStack) -> Path:
+    """Make the folder where it is not there, and keep it; raises InputError where it is somebody's."""
+    folder = Path(parameters["folder"])
     _require_own(folder)
-    try:
+    with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _FOLDER_MARK).touch()
+    held.enter_context(_alone_in(folder))
+    return folder
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other backtests out of the folder, by a lock that ends with the process."""
+    with ExitStack() as stack:
+        with _writable(folder):
+            file = stack.enter_context((folder / _FOLDER_MARK).open("a", encoding="utf-8"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LockBusyError(
+                    f"another backtest writes into {folder}: run this again when it has ended, or name another folder"
+                    " with --out."
+                ) from None
+        yield
+
+
+def _clear(folder: Path, place: str) -> None:
+    """Take the folder over for the backtest in ``place``; raises InputError where that of another is not finished."""
+    with _writable(folder):
+        owner = (folder / _FOLDER_MARK).read_text(encoding="utf-8").strip()
+        if owner not in ("", place) and not (folder / JSON).exists():
+            raise InputError(
+                f"{folder} holds what the backtest in {owner} has begun and not finished: finish that one, delete the"
+                " folder, or name another with --out."
+            )
         shutil.rmtree(folder / ARTIFACTS, ignore_errors=True)
         for name in (JSON, PAGE):
             (folder / name).unlink(missing_ok=True)
+        (folder / _FOLDER_MARK).write_text(f"{place}\n", encoding="utf-8")
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error.strerror}): name another folder with --out.") from None
 

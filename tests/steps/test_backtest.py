@@ -1,5 +1,6 @@
 """A backtest lives the nights as they would have been lived, touches nothing of ours, and goes on when killed."""
 
+import fcntl
 import json
 import os
 import signal
@@ -257,6 +258,23 @@ def test_a_folder_that_is_not_a_backtests_is_refused_and_left_alone(log: Setting
 
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
     assert databases(log) == before
+
+
+def test_a_folder_that_another_backtest_writes_into_is_refused_and_left_alone(log: Settings, tmp_path: Path) -> None:
+    mark, version = tmp_path / ".studyml-backtest", tmp_path / "artifacts" / "v_20260212_010000"
+    version.mkdir(parents=True)
+    with mark.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(LockBusyError, match=r"another backtest writes into .* name another folder with --out"):
+            replay(naive(log), tmp_path, first=FIRST, last=FIRST)
+    mark.write_text("elsewhere:5432/workspace\n")
+    with pytest.raises(InputError, match="what the backtest in elsewhere:5432/workspace has begun and not finished"):
+        replay(naive(log), tmp_path, first=FIRST, last=FIRST)
+    assert version.is_dir()
+
+    (tmp_path / "backtest.json").touch()
+    assert replay(naive(log), tmp_path, first=FIRST, last=FIRST)["summary"]["nights"] == 1
+    assert not version.exists()
 
 
 @pytest.mark.parametrize(
