@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studyml import cli, terminal
+from studyml.database.schema import REVISION
 from studyml.development.cli import dev_app
 from studyml.development.postgres import Server
 from studyml.errors import InputError
@@ -346,7 +347,7 @@ class TestTheProcess:
 
     def test_a_database_is_made_ready_from_nothing(self, empty_database_url: str) -> None:
         status, out, err = self.studyml("db", "upgrade", STUDYML_DATABASE_URL=empty_database_url)
-        assert (status, out) == (0, "The schema studyml is at revision 0006.\n")
+        assert (status, out) == (0, f"The schema studyml is at revision {REVISION}.\n")
         assert err == ""
 
 

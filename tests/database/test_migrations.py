@@ -383,3 +383,16 @@ def test_there_is_at_most_one_champion_and_one_challenger(shared_url: str) -> No
     with pytest.raises(psycopg2.errors.CheckViolation):
         ask(shared_url, insert(4, "champion").replace("repeat('0', 64)", "NULL"))
     ask(shared_url, "DELETE FROM studyml.model_versions")
+
+
+def test_nights_of_before_the_first_start_was_kept_began_when_they_began_last(empty_database_url: str) -> None:
+    move(empty_database_url, up="0006")
+    ask(
+        empty_database_url, "INSERT INTO studyml.nights (as_of, replay, started_at) VALUES (now(), false, '2026-03-01')"
+    )
+
+    migrate.upgrade(empty_database_url)
+
+    assert ask(empty_database_url, "SELECT first_started_at = started_at FROM studyml.nights") == [(True,)]
+    move(empty_database_url, down="0006")
+    assert ask(empty_database_url, "SELECT count(*) FROM studyml.nights") == [(1,)]
