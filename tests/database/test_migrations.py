@@ -96,6 +96,16 @@ class TestUpgrading:
         assert [process.wait(60) for process in running] == [0, 0, 0]
         assert ask(empty_database_url, "SELECT count(*) FROM studyml.nights") == [(0,)]
 
+    def test_one_under_way_in_another_database_of_the_server_disturbs_nothing(
+        self, empty_database_url: str, shared_url: str
+    ) -> None:
+        with psycopg2.connect(shared_url) as elsewhere, elsewhere.cursor() as cursor:
+            cursor.execute((migrate.MIGRATIONS / "versions" / "0001_roles.sql").read_text())
+            migrate.upgrade(f"{empty_database_url}?options=-c%20statement_timeout%3D20000")
+            elsewhere.rollback()
+        elsewhere.close()
+        assert ask(empty_database_url, "SELECT count(*) FROM studyml.nights") == [(0,)]
+
     def test_a_password_with_special_characters_is_read_as_everywhere(
         self, empty_database_url: str, plain_user: str
     ) -> None:
@@ -319,8 +329,13 @@ class TestRoles:
             with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 as_role(shared_url, "studyml_analyst", statement)
 
-    def test_an_analyst_cannot_hold_up_a_swap_for_long(self, shared_url: str) -> None:
-        [(options,)] = ask(shared_url, "SELECT rolconfig FROM pg_roles WHERE rolname = 'studyml_analyst'")
+    def test_an_analyst_cannot_hold_up_a_swap_for_long(self, empty_database_url: str) -> None:
+        migrate.upgrade(empty_database_url)
+        [(options,)] = ask(
+            empty_database_url,
+            "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'studyml_analyst'::regrole"
+            " AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        )
         assert set(options) == {"statement_timeout=60s", "idle_in_transaction_session_timeout=60s"}
 
     def test_the_page_reads_and_writes_nothing(self, shared_url: str) -> None:

@@ -24,9 +24,10 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'studyml_analyst') THEN
         GRANT USAGE ON SCHEMA analytics TO studyml_analyst;
         GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO studyml_analyst;
+        -- In this database alone: two databases of one server that are migrated at once would write the same row.
         BEGIN
-            ALTER ROLE studyml_analyst SET statement_timeout = '60s';
-            ALTER ROLE studyml_analyst SET idle_in_transaction_session_timeout = '60s';
+            EXECUTE format('ALTER ROLE studyml_analyst IN DATABASE %I SET statement_timeout = %L', current_database(), '60s');
+            EXECUTE format('ALTER ROLE studyml_analyst IN DATABASE %I SET idle_in_transaction_session_timeout = %L', current_database(), '60s');
         EXCEPTION WHEN insufficient_privilege THEN
             RAISE NOTICE 'studyml: the statement timeout of role studyml_analyst was not set: ask an administrator';
         END;
