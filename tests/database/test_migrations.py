@@ -237,11 +237,12 @@ class TestWithFewRights:
         with pytest.raises(DatabaseError, match="may not create the schemas studyml and analytics: create both"):
             migrate.upgrade(as_user(empty_database_url, plain_user))
 
+    @pytest.mark.usefixtures("migrated_template")  # with which the server has the roles
     def test_schemas_that_an_administrator_made_are_enough(self, empty_database_url: str, plain_user: str) -> None:
         ask(empty_database_url, f"CREATE SCHEMA studyml AUTHORIZATION {plain_user}")
         ask(empty_database_url, f"CREATE SCHEMA analytics AUTHORIZATION {plain_user}")
         notices = migrate.upgrade(as_user(empty_database_url, plain_user))
-        # The roles exist on this server already; what this user may not do is told, each in a line.
+        # What this user may not do is told, each in a line.
         assert any("belongs to the migrating user" in notice for notice in notices)
         assert any("statement timeout" in notice for notice in notices)
 

@@ -95,7 +95,10 @@ def test_a_damaged_challenger_stops_the_scoring_until_it_is_retired_by_hand(
     with pytest.raises(ArtifactError, match=f"studyml versions retire {tried}"):
         score(settings, as_of=END, now=NOW, progress=silent)
 
-    retire_challenger(settings, tried, now=NOW, actor="ada", reason="damaged")
+    retire_challenger(settings, tried, now=NOW, actor="ada", reason="damaged, says ann@example.org")
+    assert query(settings, "SELECT actor, reason FROM studyml.deployments ORDER BY id DESC LIMIT 1") == [
+        ("ada", "damaged, says …")
+    ]
     assert score(settings, as_of=END, now=NOW, progress=silent)["written"] > 0
     with pytest.raises(RegistryError, match="no version is on trial"):
         retire_challenger(settings, tried, now=NOW, actor="ada", reason="damaged")
@@ -121,14 +124,28 @@ def test_a_candidate_waits_and_serves_when_a_person_approves(
     again = waiting_candidate(settings)
     assert again is not None
     assert "judged against v_1: approving judges it again first" in again["body"]
-    assert approve_version(settings, version, now=NOW, actor="ada", reason="reviewed")["promoted"]
+    assert approve_version(settings, version, now=NOW, actor="ada", reason="as ann@example.org asked")["promoted"]
 
     assert champions(settings) == [version]
     assert query(settings, "SELECT actor, reason FROM studyml.deployments ORDER BY id DESC LIMIT 1") == [
-        ("ada", "reviewed")
+        ("ada", "as … asked")
     ]
-    assert last_run(settings)["reasons"][-1] == "approved by ada: reviewed"
+    assert last_run(settings)["reasons"][-1] == "approved by ada: as … asked"
     assert not reject_version(settings, version, actor="bob", reason="too late")
+
+
+def test_a_candidate_that_a_person_rejects_never_serves(
+    lived: Settings, constant_network: Callable[[float], None]
+) -> None:
+    settings = passed(lived, constant_network, "approve")
+    before, version = champions(settings), (waiting_candidate(settings) or {})["version"]
+
+    assert reject_version(settings, version, actor="ada", reason="too bold for ann@example.org")
+
+    assert status_of(settings, version) == "rejected"
+    assert champions(settings) == before
+    assert waiting_candidate(settings) is None
+    assert last_run(settings)["reasons"][-1] == "rejected by ada: too bold for …"
 
 
 def test_an_approval_that_breaks_off_after_judging_again_leaves_the_candidate_whole_and_waiting(

@@ -48,6 +48,16 @@ def test_another_version_takes_over_from_a_damaged_champion_and_scores(two_versi
     assert score(settings, as_of=END, now=NOW, progress=silent)["written"] > 0
 
 
+def test_the_log_keeps_no_address_that_a_person_typed(two_versions: tuple[Settings, str, str]) -> None:
+    settings, _, other = two_versions
+
+    promote_version(settings, other, now=NOW, actor="ann@example.org", reason="asked for by bob@example.org")
+
+    with own_database(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT actor, reason FROM studyml.deployments ORDER BY id DESC LIMIT 1")
+        assert cursor.fetchone() == ("…", "asked for by …")
+
+
 def test_a_damaged_version_is_refused_and_the_champion_stays(two_versions: tuple[Settings, str, str]) -> None:
     settings, present, other = two_versions
     (settings.artifact_root / other / "model.onnx").write_bytes(b"damaged")

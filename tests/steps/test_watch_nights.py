@@ -26,6 +26,12 @@ def subjects(settings: Settings) -> list[str]:
     return [text for (text,) in rows if text]
 
 
+def body(settings: Settings) -> str:
+    """Of the newest message."""
+    [(text,)] = query(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id DESC LIMIT 1")
+    return str(text)
+
+
 def scoring(settings: Settings, status: str, as_of: datetime = END) -> None:
     query(
         settings,
@@ -48,6 +54,8 @@ class TestANightThatIsMissing:
 
         assert incidents(settings) == [("night_missing", "page", "open")]
         assert subjects(settings) == ["studyml: no night has finished for 26 h"]
+        assert body(settings).startswith("The last night that finished was that of 2026-03-01 00:00 UTC, 26 h ago.")
+        assert "It finished at 2026-03-01 00:00 UTC; a night is due every 24 h." in body(settings)
 
     def test_is_over_when_one_finishes(self, settings: Settings) -> None:
         finish(settings, END)
@@ -119,6 +127,10 @@ class TestScoring:
 
         assert incidents(settings) == [("scoring_late", "page", "open")]
         assert subjects(settings) == ["studyml: no complete predictions for the night of 2026-03-01 00:00 UTC"]
+        assert body(settings).startswith(
+            "The night of 2026-03-01 00:00 UTC has no complete predictions."
+            " It began at 2026-03-01 00:00 UTC, and its scoring has not begun."
+        )
 
     def test_that_failed_is_told_as_such(self, settings: Settings) -> None:
         begin(settings, END)
