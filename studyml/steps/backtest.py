@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +16,8 @@ from studyml.database.hidden_labels import reveal_labels
 from studyml.database.nights import newest_finished
 from studyml.database.scratch import drop_scratch, empty_scratch
 from studyml.errors import DatabaseError, LockBusyError, StudymlError
-from studyml.registry.trials import PROMOTED, RETIRED
 from studyml.settings import Settings
+from studyml.steps.backtest_night import Lived, tell_night
 from studyml.steps.backtest_report import write_report
 from studyml.steps.backtest_workspace import (
     ARTIFACTS,
@@ -45,14 +44,6 @@ class Progress(Protocol):
 
     def lived(self, line: str, *, notable: bool) -> None:
         """One more night is lived; notable where a model or an incident changed."""
-
-
-@dataclass(frozen=True)
-class Lived:
-    """What a night did, for a person, and whether it is more than that it judged and scored."""
-
-    line: str
-    notable: bool
 
 
 def backtest(
@@ -136,22 +127,4 @@ def _one_night(settings: Settings, scratch: Connection, as_of: datetime, progres
         scratch.rollback()
     events = [f"incident {event}: {title_of(subject)}" for event, subject in events_of(scratch, as_of)]
     scratch.commit()
-    return _told(as_of, result, failure, events)
-
-
-def _told(as_of: datetime, result: dict[str, Any], failure: StudymlError | None, events: list[str]) -> Lived:
-    parts = []
-    if result:
-        found = result["monitoring"]
-        mae = "" if found["rolling_mae"] is None else f", MAE {found['rolling_mae']:.2f} h"
-        parts.append(f"{found['verdict'].replace('_', ' ')}{mae} over {found['n']} outcomes")
-    trial, retraining = result.get("trial"), result.get("retraining")
-    if trial is not None and trial["decision"] in (PROMOTED, RETIRED):
-        parts.append(f"{trial['decision']} after its trial: {trial['version']}")
-    if retraining is not None:
-        parts.append(f"{retraining['decision']}: {retraining['version']}")
-    if failure is not None:
-        parts.append(f"the retraining failed: {failure}")
-    parts += events
-    changed = retraining is not None or (trial is not None and trial["promoted"])
-    return Lived(f"{as_of:%Y-%m-%d} {'; '.join(parts)}", changed or bool(events))
+    return tell_night(as_of, result, failure, events)
