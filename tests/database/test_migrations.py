@@ -14,13 +14,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from studyml.database import migrate, schema
-from studyml.database.connection import connect
 from studyml.errors import DatabaseError, SchemaError
-from studyml.settings import load_settings
-from studyml.steps.opening import own_database
+from tests.database.users import ROLES, as_user
 from tests.logs import ask
 
-ROLES = ("studyml_analyst", "studyml_pipeline", "studyml_ui")
 OBJECTS = """SELECT c.relkind, n.nspname, c.relname, coalesce(c.relacl::text, '') FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('studyml', 'analytics') ORDER BY 1, 2, 3"""
 
@@ -42,10 +39,6 @@ def move(url: str, *, up: str | None = None, down: str = "base") -> None:
         else:
             command.downgrade(prepared, down)
     engine.dispose()
-
-
-def as_user(url: str, user: str) -> str:
-    return f"postgresql://{user}:secret@" + url.split("@", 1)[1]
 
 
 @pytest.fixture
@@ -267,138 +260,6 @@ class TestWithFewRights:
         url = as_user(empty_database_url, plain_user)
         ask(url, "INSERT INTO studyml.topic_subjects VALUES (1, 'x')")
         assert ask(url, "SELECT count(*) FROM analytics.study_time_predictions") == [(0,)]
-
-
-class TestRequiringTheSchema:
-    def test_a_database_that_was_never_migrated_names_the_command(self, empty_database_url: str) -> None:
-        settings = load_settings(database_url=empty_database_url)
-        with (
-            pytest.raises(SchemaError, match="does not exist in this database: run 'studyml db upgrade'"),
-            own_database(settings),
-        ):
-            pass
-
-    def test_another_revision_names_both(self, shared_url: str) -> None:
-        with connect(shared_url) as connection:
-            connection.cursor().execute("UPDATE studyml.alembic_version SET version_num = '0000'")
-            assert schema.current_revision(connection) == "0000"
-        ask(shared_url, "UPDATE studyml.alembic_version SET version_num = '0000'")
-        try:
-            with (
-                pytest.raises(SchemaError, match=f"revision 0000 and this code needs {schema.REVISION}"),
-                connect(shared_url) as connection,
-            ):
-                schema.require_schema(connection)
-        finally:
-            ask(shared_url, "UPDATE studyml.alembic_version SET version_num = %s", schema.REVISION)
-
-
-class TestWhatAnalystsSee:
-    def test_every_view_and_every_column_has_a_comment(self, shared_url: str) -> None:
-        uncommented = ask(
-            shared_url,
-            "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
-            " WHERE c.relnamespace = 'analytics'::regnamespace"
-            " AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)",
-        )
-        assert uncommented == []
-
-    def test_there_are_views_and_nothing_else(self, shared_url: str) -> None:
-        kinds = ask(shared_url, "SELECT DISTINCT relkind FROM pg_class WHERE relnamespace = 'analytics'::regnamespace")
-        assert kinds == [("v",)]
-
-    def test_nothing_personal_is_among_the_columns(self, shared_url: str) -> None:
-        columns = ask(shared_url, "SELECT column_name FROM information_schema.columns WHERE table_schema = 'analytics'")
-        assert {"name", "email", "student_name"}.isdisjoint(name for (name,) in columns)
-
-
-def as_role(url: str, role: str, *statements: str) -> None:
-    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute(f"SET ROLE {role}")
-        for statement in statements:
-            cursor.execute(statement)
-        connection.rollback()
-    connection.close()
-
-
-class TestRoles:
-    def test_an_analyst_reads_every_view_and_no_table(self, shared_url: str) -> None:
-        views = ask(shared_url, "SELECT viewname FROM pg_views WHERE schemaname = 'analytics'")
-        assert len(views) == 8
-        as_role(shared_url, "studyml_analyst", *(f"SELECT * FROM analytics.{name}" for (name,) in views))
-        for statement in ("SELECT * FROM studyml.predictions", "CREATE TABLE analytics.mine ()"):
-            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-                as_role(shared_url, "studyml_analyst", statement)
-
-    def test_an_analyst_cannot_hold_up_a_swap_for_long(self, empty_database_url: str) -> None:
-        migrate.upgrade(empty_database_url)
-        [(options,)] = ask(
-            empty_database_url,
-            "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'studyml_analyst'::regrole"
-            " AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())",
-        )
-        assert set(options) == {"statement_timeout=60s", "idle_in_transaction_session_timeout=60s"}
-
-    def test_the_page_reads_and_writes_nothing(self, shared_url: str) -> None:
-        as_role(shared_url, "studyml_ui", "SELECT * FROM studyml.predictions", "SELECT * FROM analytics.freshness")
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            as_role(shared_url, "studyml_ui", "DELETE FROM studyml.nights")
-
-    def test_the_pipeline_may_do_everything_that_a_scoring_does(self, shared_url: str) -> None:
-        as_role(
-            shared_url,
-            "studyml_pipeline",
-            "SELECT version_num FROM studyml.alembic_version",
-            "INSERT INTO studyml.scoring_runs (as_of, versions, planned, status, started_at)"
-            " VALUES (now(), '{v}', 0, 'running', now())",
-            "CREATE TABLE studyml.predictions_build_1 (LIKE studyml.predictions INCLUDING CONSTRAINTS)",
-            "ALTER TABLE studyml.predictions_build_1 ADD PRIMARY KEY (as_of, session_id, role)",
-            "LOCK TABLE studyml.predictions IN SHARE UPDATE EXCLUSIVE MODE",
-            "ALTER TABLE studyml.predictions ATTACH PARTITION studyml.predictions_build_1 FOR VALUES IN ('2026-03-01')",
-            "ALTER TABLE studyml.predictions DETACH PARTITION studyml.predictions_build_1",
-            "DROP TABLE studyml.predictions_build_1",
-            "SELECT * FROM analytics.study_time_predictions",
-        )
-
-    @pytest.mark.parametrize(
-        "statement",
-        [
-            "UPDATE studyml.deployments SET reason = ''",
-            "DELETE FROM studyml.deployments",
-            "TRUNCATE studyml.deployments",
-            "UPDATE studyml.alembic_version SET version_num = ''",
-        ],
-    )
-    def test_the_pipeline_may_not_rewrite_history(self, shared_url: str, statement: str) -> None:
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            as_role(shared_url, "studyml_pipeline", statement)
-
-    def test_nobody_gets_in_without_a_password_from_an_administrator(self, shared_url: str) -> None:
-        for role in ROLES:
-            with pytest.raises(DatabaseError, match="cannot be reached"), connect(as_user(shared_url, role)):
-                pass
-
-
-@pytest.mark.parametrize("statement", ["UPDATE {} SET reason = ''", "DELETE FROM {}", "TRUNCATE {}"])
-def test_the_log_of_deployments_is_append_only_even_for_its_owner(shared_url: str, statement: str) -> None:
-    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"):
-        ask(shared_url, statement.format("studyml.deployments"))
-
-
-def test_there_is_at_most_one_champion_and_one_challenger(shared_url: str) -> None:
-    def insert(number: int, status: str) -> str:
-        return (
-            "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
-            f" VALUES ('v_20260101_00000{number}', '{status}', 'mlp', now(), now(), repeat('0', 64))"
-        )
-
-    for number, status in enumerate(("champion", "challenger")):
-        ask(shared_url, insert(number, status))
-        with pytest.raises(psycopg2.errors.UniqueViolation):
-            ask(shared_url, insert(number + 2, status))
-    with pytest.raises(psycopg2.errors.CheckViolation):
-        ask(shared_url, insert(4, "champion").replace("repeat('0', 64)", "NULL"))
-    ask(shared_url, "DELETE FROM studyml.model_versions")
 
 
 def test_nights_of_before_the_first_start_was_kept_began_when_they_began_last(empty_database_url: str) -> None:
