@@ -2,52 +2,18 @@
 
 import logging
 import threading
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from studyml.settings import Settings, load_settings
-from studyml.steps.finish_night import finish_night
-from studyml.steps.maintain import maintain
-from studyml.steps.report_failure import report_failure
-from studyml.steps.start_night import start_night
-from tests.alerting.receivers import Webhook, free_port, webhook
+from tests.alerting.receivers import Webhook, free_port
 from tests.conftest import END, NOW
-from tests.scoring.world import create_source, finish, query, scalar
-from tests.steps.test_notify import with_alerts
+from tests.scoring.world import finish, query, scalar
+from tests.steps.failing import alerting, fail, hook, titles
 
-DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def hook() -> Iterator[Webhook]:
-    with webhook() as found:
-        yield found
-
-
-@pytest.fixture
-def alerting(settings: Settings, hook: Webhook) -> Settings:
-    return with_alerts(settings, hook.url())
-
-
-def fail(settings: Settings, task: str = "score.publish", night: int = 0, **other: Any) -> None:
-    arguments = {
-        "dag_id": "studyml_nightly",
-        "task_id": task,
-        "dag_run_id": "manual__1",
-        "as_of": END + night * DAY,
-        "error": "the folder of version v_1 is missing.",
-        "now": NOW,
-        **other,
-    }
-    report_failure(settings, **arguments)
-
-
-def titles(hook: Webhook) -> list[str]:
-    return [each["title"] for each in hook.received]
+__all__ = ["alerting", "hook"]
 
 
 def test_a_failure_opens_an_incident_and_sends_its_message(alerting: Settings, hook: Webhook) -> None:
@@ -146,56 +112,12 @@ def test_many_mapped_tasks_that_fail_at_once_are_one_message(alerting: Settings,
     assert len(hook.received) == 1
 
 
-def test_a_later_night_without_a_failure_closes_it_and_the_next_failure_is_news(
-    alerting: Settings, hook: Webhook
-) -> None:
-    fail(alerting)
-    for night in (0, 1):
-        lived(alerting, night)
-        assert scalar(alerting, "SELECT status FROM studyml.incidents") == ("open", "resolved")[night]
-
-    fail(alerting, night=2)
-    assert titles(hook) == [
-        "studyml: studyml_nightly.score.publish failed",
-        "studyml: over: studyml_nightly.score.publish failed",
-        "studyml: again: studyml_nightly.score.publish failed",
-    ]
-
-
 def test_tables_that_are_not_as_promised_are_a_broken_contract(alerting: Settings, hook: Webhook) -> None:
     fail(alerting, source_broken=True)
 
     assert query(alerting, "SELECT kind, severity FROM studyml.incidents") == [("contract_broken", "page")]
     assert titles(hook) == ["studyml: studyml_nightly.score.publish failed: the study app's tables are not as promised"]
     assert "#data-contract-broken" in hook.received[0]["message"]
-
-
-def test_the_same_night_begun_again_and_finished_without_a_failure_closes_it(alerting: Settings, hook: Webhook) -> None:
-    fail(alerting)
-    finish(alerting, END)
-    query(alerting, "UPDATE studyml.nights SET started_at = %s", NOW + DAY)
-    scored(alerting, END)
-
-    finish_night(alerting, as_of=END, now=NOW + DAY)
-
-    assert scalar(alerting, "SELECT status FROM studyml.incidents") == "resolved"
-
-
-def lived(settings: Settings, night: int) -> None:
-    as_of = END + night * DAY
-    scored(settings, as_of)
-    finish(settings, as_of)
-    finish_night(settings, as_of=as_of, now=NOW)
-
-
-def scored(settings: Settings, as_of: datetime) -> None:
-    query(
-        settings,
-        "INSERT INTO studyml.scoring_runs (as_of, versions, planned, written, refused, status, started_at)"
-        " VALUES (%s, '{}', 0, 0, 0, 'complete', %s)",
-        as_of,
-        NOW,
-    )
 
 
 def test_a_failed_replay_pages_nobody(alerting: Settings, hook: Webhook) -> None:
@@ -281,84 +203,3 @@ def test_a_long_error_leaves_room_for_what_to_do(alerting: Settings, hook: Webho
     assert "more in the task's log" in message
     assert "Clear the red task" in message
     assert len(message) < 3000
-
-
-def test_a_broken_contract_that_a_task_found_is_not_closed_by_the_end_of_the_same_night(alerting: Settings) -> None:
-    create_source(alerting)
-    for night in range(3):
-        start_night(alerting, as_of=END + night * DAY, now=NOW + night * DAY)
-        if night == 0:
-            fail(alerting, "retrain.train", source_broken=True, now=NOW)
-        query(
-            alerting,
-            "INSERT INTO studyml.scoring_runs (as_of, versions, planned, status, started_at)"
-            " VALUES (%s, '{}', 0, 'complete', %s)",
-            *(END + night * DAY, NOW),
-        )
-        finish_night(alerting, as_of=END + night * DAY, now=NOW + night * DAY)
-
-        status = query(alerting, "SELECT kind, status FROM studyml.incidents")
-        assert status == [("contract_broken", ("open", "open", "resolved")[night])]
-
-
-class TestWhatEndsIt:
-    """A finished night says nothing of the weekly upkeep, and upkeep nothing of a night."""
-
-    @staticmethod
-    def upkeep(settings: Settings, night: int) -> None:
-        maintain(settings, as_of=END + night * DAY, now=NOW + night * DAY)
-
-    def status(self, settings: Settings) -> str:
-        return str(scalar(settings, "SELECT status FROM studyml.incidents"))
-
-    @staticmethod
-    def newest(settings: Settings) -> str:
-        return str(scalar(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id DESC LIMIT 1"))
-
-    def test_upkeep_that_failed_is_over_when_upkeep_has_ended(self, alerting: Settings, hook: Webhook) -> None:
-        create_source(alerting)
-        fail(alerting, dag_id="studyml_maintenance", task="maintain")
-        assert "or run studyml maintain again" in hook.received[0]["message"]
-        assert "closes by itself when studyml_maintenance ends without a failure" in hook.received[0]["message"]
-        lived(alerting, 1)
-        assert self.status(alerting) == "open"
-
-        self.upkeep(alerting, 0)
-
-        assert self.status(alerting) == "resolved"
-        assert "Nothing is left to do" in self.newest(alerting)
-
-    def test_of_both_each_ends_its_own_and_what_fails_again_is_told_again(
-        self, alerting: Settings, hook: Webhook
-    ) -> None:
-        create_source(alerting)
-        fail(alerting, dag_id="studyml_maintenance", task="maintain", error="a")
-        fail(alerting, error="b", night=1)
-        self.upkeep(alerting, 0)
-        assert query(alerting, "SELECT status, title, figures FROM studyml.incidents") == [
-            ("open", "studyml_nightly.score.publish failed", {"studyml_nightly.score.publish": "b"})
-        ]
-        assert scalar(alerting, "SELECT note FROM studyml.incident_events ORDER BY id DESC LIMIT 1").startswith(
-            "ended since: studyml_maintenance.maintain; the upkeep of"
-        )
-        fail(alerting, dag_id="studyml_maintenance", task="maintain", error="a", night=2)
-        lived(alerting, 5)
-        assert self.status(alerting) == "open"
-
-        self.upkeep(alerting, 2)
-
-        assert self.status(alerting) == "resolved"
-        assert [title.removeprefix("studyml: ") for title in titles(hook)] == [
-            "studyml_maintenance.maintain failed",
-            "studyml_nightly.score.publish failed",
-            "studyml_maintenance.maintain failed",
-        ]
-
-    def test_that_it_is_over_does_not_promise_that_all_has_run(self, alerting: Settings) -> None:
-        create_source(alerting)
-        fail(alerting, task="retrain.train")
-        lived(alerting, 1)
-
-        told = self.newest(alerting)
-        assert "What was not due since has not run again, such as a retraining" in told
-        assert "Nothing is left to do" not in told
