@@ -18,9 +18,9 @@ from studyml.settings import Settings, load_settings
 from studyml.simulation import Simulation
 from studyml.steps.load import simulate_into_database
 from studyml.steps.night import night
-from tests.postgres_fixture import database_url, empty_database_url, migrated_template, postgres_server
+from tests.postgres_fixture import database_url, empty_database_url, migrated_template, postgres_server, shared_url
 
-__all__ = ["database_url", "empty_database_url", "migrated_template", "postgres_server"]
+__all__ = ["database_url", "empty_database_url", "migrated_template", "postgres_server", "shared_url"]
 
 #: End of the simulated logs: labels before it, planned sessions in the week after it.
 END = datetime(2026, 3, 1, tzinfo=UTC)

@@ -65,6 +65,12 @@ def database_url(postgres_server: Server, migrated_template: str) -> Iterator[st
     yield from _database(postgres_server, migrated_template)
 
 
+@pytest.fixture(scope="module")
+def shared_url(postgres_server: Server, migrated_template: str) -> Iterator[str]:
+    """Address of a migrated database that the tests of one file share."""
+    yield from _database(postgres_server, migrated_template)
+
+
 @pytest.fixture
 def empty_database_url(postgres_server: Server) -> Iterator[str]:
     """Address of a fresh database that was never migrated."""

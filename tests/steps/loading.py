@@ -1,13 +1,9 @@
 """One database for all tests of loading in a file, and what a load of a folder leaves in it."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from studyml.development import postgres
-from studyml.development.postgres import Server
 from studyml.errors import StudymlError
 from studyml.settings import Settings
 from studyml.steps.load import Loaded, load
@@ -15,21 +11,12 @@ from tests.conftest import NOW, silent
 from tests.logs import ask
 
 
-@pytest.fixture(scope="module")
-def one_database(postgres_server: Server, migrated_template: str) -> Iterator[str]:
-    name = f"load_{os.getpid()}"
-    postgres.drop_database(postgres_server, name)
-    postgres.create_database(postgres_server, name, template=migrated_template)
-    yield postgres_server.url(name)
-    postgres.drop_database(postgres_server, name)
-
-
 @pytest.fixture
-def database_url(one_database: str) -> str:
-    """The same database for all tests of this file, empty for each."""
-    ask(one_database, "DROP TABLE IF EXISTS study_sessions, students, topics")
-    ask(one_database, "TRUNCATE studyml.quarantined_rows")
-    return one_database
+def database_url(shared_url: str) -> str:
+    """The same database for all tests of a file, empty for each."""
+    ask(shared_url, "DROP TABLE IF EXISTS study_sessions, students, topics")
+    ask(shared_url, "TRUNCATE studyml.quarantined_rows")
+    return shared_url
 
 
 def load_folder(settings: Settings, folder: Path) -> Loaded:

@@ -25,9 +25,9 @@ from studyml.steps import load as load_module
 from studyml.steps.load import load, simulate_into_database
 from tests.conftest import END, NOW, silent
 from tests.logs import ask, session, student, write_logs
-from tests.steps.loading import database_url, load_folder, one_database, quarantined, stored
+from tests.steps.loading import database_url, load_folder, quarantined, stored
 
-__all__ = ["database_url", "one_database"]
+__all__ = ["database_url"]
 
 FAST = hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

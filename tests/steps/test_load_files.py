@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from studyml.settings import Settings
 from tests.logs import session, student, topic, write_logs
-from tests.steps.loading import database_url, load_folder, one_database, refusal, stored
+from tests.steps.loading import database_url, load_folder, refusal, stored
 
-__all__ = ["database_url", "one_database"]
+__all__ = ["database_url"]
 
 FAST = hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
