@@ -10,7 +10,9 @@ from studyml.alerting.outbox import Addresses, Delivered
 from studyml.database.connection import Connection
 from studyml.settings import Settings
 from tests.alerting.messages import Round, run
-from tests.alerting.receivers import Webhook, webhook
+from tests.alerting.receivers import hook
+
+__all__ = ["hook"]
 
 
 @pytest.fixture
@@ -19,13 +21,6 @@ def connection(settings: Settings) -> Iterator[Connection]:
     found = psycopg2.connect(settings.database)
     yield found
     found.close()
-
-
-@pytest.fixture
-def hook() -> Iterator[Webhook]:
-    """A webhook that accepts everything."""
-    with webhook() as found:
-        yield found
 
 
 @pytest.fixture

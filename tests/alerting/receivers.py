@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import apprise
+import pytest
 from aiosmtpd.controller import Controller
 
 with warnings.catch_warnings():
@@ -94,6 +95,13 @@ def webhook(port: int = 0) -> Iterator[Webhook]:
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Webhook]:
+    """A webhook that accepts everything."""
+    with webhook() as found:
+        yield found
 
 
 def free_port() -> int:

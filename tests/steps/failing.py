@@ -1,6 +1,5 @@
-"""Tasks that fail, and nights that do not; the fixtures ``hook`` and ``alerting``."""
+"""Tasks that fail, and nights that do not; the fixture ``alerting``."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,18 +8,12 @@ import pytest
 from studyml.settings import Settings
 from studyml.steps.finish_night import finish_night
 from studyml.steps.report_failure import report_failure
-from tests.alerting.receivers import Webhook, webhook
+from tests.alerting.receivers import Webhook
 from tests.conftest import END, NOW
 from tests.scoring.world import finish, query
 from tests.steps.test_notify import with_alerts
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def hook() -> Iterator[Webhook]:
-    with webhook() as found:
-        yield found
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from studyml.steps.start_night import start_night
 from tests.alerting.receivers import Webhook
 from tests.conftest import END, NOW
 from tests.scoring.world import create_source, finish, query, scalar
-from tests.steps.failing import DAY, alerting, fail, hook, lived, scored, titles
+from tests.steps.failing import DAY, alerting, fail, lived, scored, titles
 
-__all__ = ["alerting", "hook"]
+__all__ = ["alerting"]
 
 
 def test_a_later_night_without_a_failure_closes_it_and_the_next_failure_is_news(

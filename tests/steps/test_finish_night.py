@@ -1,7 +1,6 @@
 """The end of a night, and its heartbeat."""
 
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,17 +13,11 @@ from studyml.steps.finish_night import finish_night
 from studyml.steps.opening import own_database
 from studyml.steps.report_failure import report_failure
 from studyml.steps.start_night import start_night
-from tests.alerting.receivers import Webhook, free_port, webhook
+from tests.alerting.receivers import Webhook, free_port
 from tests.conftest import END, NOW
 from tests.scoring.world import create_source, query, scalar
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def hook() -> Iterator[Webhook]:
-    with webhook() as found:
-        yield found
 
 
 @pytest.fixture

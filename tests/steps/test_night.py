@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,12 +61,6 @@ def worsen(settings: Settings, factor: float = 4) -> None:
         factor,
         FIRST_NIGHT,
     )
-
-
-@pytest.fixture
-def hook() -> Iterator[Webhook]:
-    with webhook() as found:
-        yield found
 
 
 def test_a_night_ends_when_it_ends_and_not_when_it_began(lived: Settings) -> None:

@@ -1,7 +1,6 @@
 """Who gets messages; and no secret of any setting gets out, whatever an error quotes."""
 
 import logging
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,18 +9,12 @@ from studyml.settings import Settings, load_settings
 from studyml.steps.deliver_alerts import deliver_alerts
 from studyml.steps.recipients import recipients, redacted, secrets
 from tests.alerting.messages import write
-from tests.alerting.receivers import Webhook, free_port, mail_server, webhook
+from tests.alerting.receivers import Webhook, free_port, mail_server
 from tests.conftest import NOW
 from tests.scoring.world import every_text, query
 from tests.steps.test_report_failure import fail
 
 SECRETS = ("T0K3NPATH", "T1CKETPATH", "TokenA123", "TokenB123", "SECRETBEAT", "sourceP4ss", "m4ilP4ss", "p@ss/word")
-
-
-@pytest.fixture
-def hook() -> Iterator[Webhook]:
-    with webhook() as found:
-        yield found
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from studyml.settings import Settings, load_settings
 from tests.alerting.receivers import Webhook, free_port
 from tests.conftest import END, NOW
 from tests.scoring.world import finish, query, scalar
-from tests.steps.failing import alerting, fail, hook, titles
+from tests.steps.failing import alerting, fail, titles
 
-__all__ = ["alerting", "hook"]
+__all__ = ["alerting"]
 
 
 def test_a_failure_opens_an_incident_and_sends_its_message(alerting: Settings, hook: Webhook) -> None:
