@@ -38,7 +38,7 @@ class Settings(BaseSettings):
         Path("artifacts"), description="folder of the model versions, shared by all workers, or s3://bucket/prefix"
     )
     artifact_cache: Path = Field(
-        Path("~/.cache/studyml"), description="folder of this machine's copies where artifact_root is s3://"
+        Path("~/.cache/studyml"), description="folder of this machine's own: copies where artifact_root is s3://"
     )
 
     baseline_mae: float = Field(0.99, gt=0, description="baseline MAE of the guide, hours")

@@ -54,10 +54,11 @@ def _no_network() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller's own STUDYML_* never reach a test."""
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The caller's own STUDYML_* never reach a test, nor what this machine keeps."""
     for name in [name for name in os.environ if name.startswith("STUDYML_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("STUDYML_ARTIFACT_CACHE", str(tmp_path / "cache"))
 
 
 def silent(_: str) -> None:

@@ -68,7 +68,8 @@ def failure_message(
     incident = (
         f"While its incident is open no further message comes about this task. It closes by itself when {closes}."
         if recorded
-        else "No incident was opened, since our database cannot be used: until it can, each task that fails tells you."
+        else "No incident was opened, since our database cannot be used. For an hour this machine tells you of no other"
+        " task of this run."
     )
     return compose(
         f"{dag_id}.{task_id} failed{why}",

@@ -8,7 +8,6 @@ from studyml.alerting.incidents import CONTRACT_BROKEN, PAGE, TASK_FAILED, Incid
 from studyml.alerting.lifecycle import Moment, Problem, report_problem
 from studyml.alerting.message import Links, Message
 from studyml.alerting.messages import failure_message
-from studyml.alerting.messenger import send as send_directly
 from studyml.alerting.outbox import deliver
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
@@ -17,6 +16,7 @@ from studyml.settings import Settings
 from studyml.steps.end_failures import ENDED
 from studyml.steps.opening import own_database
 from studyml.steps.recipients import recipients, redacted, secrets
+from studyml.steps.tell_directly import tell_directly
 
 _logger = logging.getLogger("studyml")
 
@@ -46,8 +46,9 @@ def report_failure(
 
     With ``source_broken`` the study app's tables are why: that is a broken data contract.
 
-    Where our database is the failure, the message goes out directly: there is no outbox to keep it. Only the DAG that
-    delivers messages then writes to its log alone: the night, the commands and the heartbeat tell of the database.
+    Where our database is the failure, the message goes out directly, one for a run: there is no outbox to keep it. Only
+    the DAG that delivers messages then writes to its log alone: the night, the commands and the heartbeat tell of the
+    database.
     """
     error, dag_run_id = _short(redacted(settings, error)), redacted(settings, dag_run_id)
     links = Links(settings.runbook_url, settings.airflow_url)
@@ -70,13 +71,8 @@ def report_failure(
     except (DatabaseError, SchemaError) as unreachable:
         _logger.error("%s", redacted(settings, str(unreachable)))
         if not recorded and dag_id != DELIVERY_DAG:
-            _send_directly(settings, describe(links=links, recorded=False))
-
-
-def _send_directly(settings: Settings, message: Message) -> None:
-    _logger.error("The message about the failed task goes out without the outbox.")
-    for address in settings.alert_addresses:
-        send_directly(address, message.subject, message.body)
+            run = f"{dag_id} {dag_run_id} {as_of.isoformat()}"
+            tell_directly(settings, describe(links=links, recorded=False), run=run, now=now)
 
 
 def _record(

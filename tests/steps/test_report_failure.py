@@ -140,13 +140,63 @@ def test_without_the_database_the_message_goes_out_directly(hook: Webhook, caplo
         database_url=f"postgresql://studyml:s3cret@127.0.0.1:{free_port()}/gone", alert_urls=hook.url()
     )
 
-    fail(broken, error="PostgreSQL cannot be reached")
+    for task in ("score.publish", "score.range", "retrain.train"):
+        fail(broken, task, error="PostgreSQL cannot be reached")
 
-    assert titles(hook) == ["studyml: studyml_nightly.score.publish failed"]
+    assert titles(hook) == ["studyml: studyml_nightly.score.publish failed"], "one cause, one message"
     assert "No incident was opened, since our database cannot be used" in str(hook.received)
     assert "While its incident is open" not in str(hook.received)
     assert "without the outbox" in caplog.text
     assert "s3cret" not in caplog.text + str(hook.received)
+
+
+def test_without_the_database_each_run_is_told_and_one_that_goes_on_failing_again_after_an_hour(hook: Webhook) -> None:
+    broken = load_settings(database_url=f"postgresql://127.0.0.1:{free_port()}/gone", alert_urls=hook.url())
+
+    fail(broken, "a")
+    fail(broken, "b", dag_run_id="another")
+    fail(broken, "c", dag_run_id="another", now=NOW + timedelta(minutes=59))
+    fail(broken, "d", dag_run_id="another", now=NOW + timedelta(minutes=60))
+
+    assert [title.split(".")[1] for title in titles(hook)] == ["a failed", "b failed", "d failed"]
+
+
+def test_without_the_database_a_message_that_nobody_accepted_is_sent_again_by_the_next_task(hook: Webhook) -> None:
+    broken = load_settings(database_url=f"postgresql://127.0.0.1:{free_port()}/gone", alert_urls=hook.url())
+
+    hook.status = 500
+    fail(broken, "a")
+    hook.status = 200
+    fail(broken, "b")
+
+    assert titles(hook) == ["studyml: studyml_nightly.b failed"]
+
+
+def test_without_the_database_many_tasks_that_fail_at_once_are_one_message(hook: Webhook) -> None:
+    broken = load_settings(database_url=f"postgresql://127.0.0.1:{free_port()}/gone", alert_urls=hook.url())
+    hook.delay = 0.3
+
+    threads = [threading.Thread(target=fail, args=(broken, f"score.range_{number}")) for number in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert len(hook.received) == 1
+
+
+def test_without_database_and_cache_each_task_tells(hook: Webhook, tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+    broken = load_settings(
+        database_url=f"postgresql://127.0.0.1:{free_port()}/gone",
+        alert_urls=hook.url(),
+        artifact_cache=tmp_path / "a file" / "cache",
+    )
+
+    fail(broken, "a")
+    fail(broken, "b")
+
+    assert len(hook.received) == 2
 
 
 def test_without_the_schema_too(empty_database_url: str, hook: Webhook) -> None:
