@@ -17,6 +17,10 @@ GIVE_UP_AFTER = timedelta(days=14)
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=6)
 
+#: So often a message is tried before later ones of its incident go ahead of it: the receiver may refuse it alone. That
+#: an incident is over waits for longer, since a pager that hears of the end before the beginning would ring on.
+_AHEAD_AFTER, _OVER_AFTER = 2, 10
+
 UNCONFIGURED = "the address is no longer configured"
 
 # What older code wrote has no severity: it was for those who are paged.
@@ -76,23 +80,27 @@ def deliver(connection: Connection, addresses: Addresses, *, now: datetime, secr
     """Send every message that is due and that an address of its severity has not had yet, each in its own transaction.
 
     A message is marked only after Apprise accepted it, and its row is locked meanwhile: two deliverers never send
-    the same one, a killed one leaves it pending. An address that fails is left alone for the rest of this round; one
-    that accepts a message gets its waiting ones at once. None of ``secrets`` leaves in a message.
+    the same one, a killed one leaves it pending. An address that fails is left alone for the rest of this round, unless it
+    accepted another message in it; one that does gets its waiting ones at once, in their order. None of ``secrets`` leaves in a message.
     """
     if not addresses.all():
         return Delivered(0, _pending(connection), 0)
     dead = _enqueue(connection, addresses, now)
     answering = {fingerprint(address): address for address in addresses.all()}
-    sent = 0
-    while (item := _next(connection, answering, now)) is not None:
+    sent, accepting = 0, set[str]()
+    while (item := _next(connection, answering, accepting, now)) is not None:
         subject, body = redact(item.subject, secrets), redact(item.body, secrets)
         refusal = send(item.address, subject, body, recovery=item.event == "resolved")
+        name = fingerprint(item.address)
         _mark(connection, item, refusal, now)
-        connection.commit()
         if refusal is None:
             sent += 1
-        else:
-            del answering[fingerprint(item.address)]
+            if name not in accepting:
+                _hurry(connection, name, now)
+            accepting.add(name)
+        elif name not in accepting:
+            del answering[name]
+        connection.commit()
     connection.rollback()
     return Delivered(sent, _pending(connection), dead)
 
@@ -154,22 +162,32 @@ _BURY_OLD = """
 """
 
 
-def _next(connection: Connection, addresses: dict[str, str], now: datetime) -> _Item | None:
-    """The next message that is due, locked; those that failed before come last, so that none holds up the others.
+def _next(
+    connection: Connection, addresses: dict[str, str], accepting: Collection[str], now: datetime
+) -> _Item | None:
+    """The next message that is due, locked.
 
-    An incident's own come in their order: a pager that hears of the end before the beginning would ring on.
+    Those that failed before come last, so that none holds up the others, but for ``accepting`` addresses, which get
+    theirs in order. An incident's own come in their order too, unless one is refused again and again; one that was
+    revived by hand (no attempt yet, and a time for it) waits for none.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT d.id, d.address_fingerprint, e.message_subject, e.message_body, e.event, d.attempts"
             " FROM studyml.deliveries d JOIN studyml.incident_events e ON e.id = d.event_id"
-            " WHERE d.status = 'pending' AND d.address_fingerprint = ANY(%s)"
-            " AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= %s)"
-            " AND NOT EXISTS (SELECT FROM studyml.deliveries b JOIN studyml.incident_events t ON t.id = b.event_id"
+            " WHERE d.status = 'pending' AND d.address_fingerprint = ANY(%(addresses)s)"
+            " AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= %(now)s)"
+            " AND (d.attempts = 0 AND d.next_attempt_at IS NOT NULL OR NOT EXISTS (SELECT FROM studyml.deliveries b"
+            " JOIN studyml.incident_events t ON t.id = b.event_id"
             " WHERE b.status = 'pending' AND b.address_fingerprint = d.address_fingerprint"
-            " AND t.incident_id = e.incident_id AND t.id < e.id)"
-            " ORDER BY d.attempts, d.id LIMIT 1 FOR UPDATE OF d SKIP LOCKED",
-            (list(addresses), now),
+            " AND t.incident_id = e.incident_id AND t.id < e.id"
+            " AND b.attempts < CASE e.event WHEN 'resolved' THEN %(over)s ELSE %(ahead)s END))"
+            " ORDER BY CASE WHEN d.address_fingerprint = ANY(%(accepting)s) THEN 0 ELSE d.attempts END, d.id"
+            " LIMIT 1 FOR UPDATE OF d SKIP LOCKED",
+            {
+                **{"addresses": list(addresses), "accepting": list(accepting), "now": now},
+                **{"over": _OVER_AFTER, "ahead": _AHEAD_AFTER},
+            },
         )
         row = cursor.fetchone()
     if row is None:
@@ -195,11 +213,16 @@ def _mark(connection: Connection, item: _Item, refusal: str | None, now: datetim
             " sent_at = %(now)s, next_attempt_at = NULL, last_error = NULL WHERE id = %(id)s",
             {"now": now, "id": item.id},
         )
+
+
+def _hurry(connection: Connection, name: str, now: datetime) -> None:
+    """Make due at once what waits for an address that accepts messages again."""
+    with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE studyml.deliveries SET next_attempt_at = %(now)s WHERE id IN (SELECT id FROM studyml.deliveries"
             " WHERE status = 'pending' AND address_fingerprint = %(fingerprint)s AND next_attempt_at > %(now)s"
             " FOR UPDATE SKIP LOCKED)",
-            {"now": now, "fingerprint": fingerprint(item.address)},
+            {"now": now, "fingerprint": name},
         )
 
 

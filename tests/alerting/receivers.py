@@ -25,11 +25,12 @@ with warnings.catch_warnings():
 class Webhook:
     """A webhook that answers with ``status`` and ``answer``, after ``delay`` seconds unless ``hanging``.
 
-    It keeps what it accepted.
+    It keeps what it accepted, which is never a message that holds the word ``refused``.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.status = 200
+        self.refused = ""
         self.answer = b""
         self.delay = 0.0
         self.received: list[dict[str, Any]] = []
@@ -77,10 +78,11 @@ class Webhook:
         if self.hanging.is_set():
             self.released.wait(30)
             return
-        if self.status < 300:
+        status = 400 if self.refused and self.refused in str(document) else self.status
+        if status < 300:
             self.received.append(document)
         self.released.wait(self.delay)
-        handler.send_response(self.status)
+        handler.send_response(status)
         handler.send_header("Content-Length", str(len(self.answer)))
         handler.end_headers()
         with suppress(OSError):  # nobody waits for the answer any more

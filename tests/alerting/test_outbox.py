@@ -10,6 +10,7 @@ from studyml.alerting.outbox import Delivered
 from studyml.settings import Settings
 from tests.alerting.messages import IMPATIENT, Round, deliverer, statuses, titles, write
 from tests.alerting.receivers import Webhook, free_port, silent_server, webhook
+from tests.conftest import NOW
 from tests.scoring.world import query
 
 
@@ -93,6 +94,65 @@ def test_a_message_that_an_address_never_accepts_holds_up_no_later_one(
     round_(hook.url())
 
     assert titles(hook) == ["later", "poison"]
+
+
+def test_a_message_that_is_refused_alone_holds_up_a_later_one_of_its_incident_for_two_tries(
+    settings: Settings, hook: Webhook, round_: Round
+) -> None:
+    hook.refused = "poison"
+    incident = "one"
+    write(settings, incident)
+    query(settings, "UPDATE studyml.incident_events SET message_body = 'poison'")
+    write(settings, incident, event="updated")
+
+    assert [round_(hook.url(), minutes=minutes).sent for minutes in (0, 10)] == [0, 0]
+    assert round_(hook.url(), minutes=11).sent == 1
+    write(settings, incident, event="updated")
+    write(settings, "another")
+    assert round_(hook.url(), minutes=12).sent == 2, "nor does it hold up what comes after"
+
+
+def test_after_an_outage_an_incidents_messages_come_in_their_order_but_for_the_one_that_found_it_over(
+    settings: Settings, hook: Webhook, round_: Round
+) -> None:
+    write(settings, "one", event="opened")
+    hook.status = 500
+    for minutes in (0, 10, 20, 30):
+        round_(hook.url(), minutes=minutes)
+    for number in range(3):
+        write(settings, "one", event="updated")
+        query(settings, "UPDATE studyml.incident_events SET message_subject = %s WHERE id ="
+              " (SELECT max(id) FROM studyml.incident_events)", str(number))  # fmt: skip
+    hook.status = 200
+
+    assert round_(hook.url(), minutes=40).sent == 4
+    assert titles(hook) == ["0", "one", "1", "2"]
+
+
+def test_one_that_is_revived_by_hand_waits_for_no_other(settings: Settings, hook: Webhook, round_: Round) -> None:
+    hook.refused = "poison"
+    write(settings, "one")
+    query(settings, "UPDATE studyml.incident_events SET message_body = 'poison'")
+    write(settings, "one", event="updated")
+    round_(hook.url())
+    query(settings, "UPDATE studyml.deliveries SET next_attempt_at = %s WHERE attempts = 0", NOW)
+
+    assert round_(hook.url()).sent == 1
+
+
+def test_that_it_is_over_is_told_in_the_end_though_one_about_it_is_never_accepted(
+    settings: Settings, hook: Webhook, round_: Round
+) -> None:
+    hook.refused = "poison"
+    write(settings, "one")
+    query(settings, "UPDATE studyml.incident_events SET message_body = 'poison'")
+    write(settings, "one", event="updated")
+    write(settings, "one", event="resolved")
+
+    rounds = [round_(hook.url(), minutes=400 * number).sent for number in range(12)]
+
+    assert sum(rounds) == 2
+    assert [each["type"] for each in hook.received] == ["failure", "success"]
 
 
 def test_send_says_why_a_message_was_not_accepted(hook: Webhook) -> None:
