@@ -25,6 +25,7 @@ SECTIONS = {
     NIGHT_MISSING: "a-night-did-not-run",
     TASK_FAILED: "task-failed",
 }
+WAITING_SECTION = "a-candidate-waits-for-approval"
 #: What the breaker does (registry/retraining.breaker_open).
 NOT_STARTED = "No other retraining is started on the same data: it takes enough new labels, or studyml retrain --force."
 _WHOLE = "Nothing is lost: analysts read the newest predictions that are whole."
@@ -157,6 +158,22 @@ def retraining_message(*, times: int, reasons: Sequence[str], stopped: bool, inc
             "Read the reasons above; the runbook says what each asks for.",
         ],
         links=links.lines(SECTIONS[RETRAINING_FAILING], "studyml_nightly"),
+    )
+
+
+def waiting_message(*, version: str, deadline: datetime, incident_id: int, links: Links) -> Message:
+    """While the model is degraded, a candidate that passed the gates waits for a person."""
+    return compose(
+        "a new version waits for approval while predictions are degraded",
+        summary=f"The model is degraded (incident {incident_id}). {version} passed the gates and waits for a person.",
+        facts=[f"Without an answer it is rejected after {moment(deadline)}."],
+        done=["The champion goes on serving."],
+        steps=[
+            f"See what it does: studyml versions report {version}",
+            f"Say yes or no in Airflow (Required Actions), or: studyml versions approve {version} --reason ...",
+            "After yes by the command: studyml score",
+        ],
+        links=links.lines(WAITING_SECTION, "studyml_approve"),
     )
 
 

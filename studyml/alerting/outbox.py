@@ -80,8 +80,9 @@ def deliver(connection: Connection, addresses: Addresses, *, now: datetime, secr
     """Send every message that is due and that an address of its severity has not had yet, each in its own transaction.
 
     A message is marked only after Apprise accepted it, and its row is locked meanwhile: two deliverers never send
-    the same one, a killed one leaves it pending. An address that fails is left alone for the rest of this round, unless it
-    accepted another message in it; one that does gets its waiting ones at once, in their order. None of ``secrets`` leaves in a message.
+    the same one, a killed one leaves it pending. An address that fails is left alone for the rest of this round, unless
+    it accepted another message in it; one that accepts any gets its waiting ones at once, in their order. None of
+    ``secrets`` leaves in a message.
     """
     if not addresses.all():
         return Delivered(0, _pending(connection), 0)
@@ -162,9 +163,7 @@ _BURY_OLD = """
 """
 
 
-def _next(
-    connection: Connection, addresses: dict[str, str], accepting: Collection[str], now: datetime
-) -> _Item | None:
+def _next(connection: Connection, addresses: dict[str, str], accepting: Collection[str], now: datetime) -> _Item | None:
     """The next message that is due, locked.
 
     Those that failed before come last, so that none holds up the others, but for ``accepting`` addresses, which get

@@ -4,14 +4,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from studyml.alerting.degraded_message import no_better_message
-from studyml.alerting.incidents import DEGRADED, RETRAINING_FAILING, TICKET, add_figures, open_of_kind
+from studyml.alerting.incidents import DEGRADED, PAGE, RETRAINING_FAILING, TICKET, Incident, add_figures, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem, send
 from studyml.alerting.message import Links
-from studyml.alerting.messages import retraining_message
+from studyml.alerting.messages import retraining_message, waiting_message
 from studyml.database.connection import Connection
+from studyml.monitoring.verdict import CONFIRMED
 from studyml.monitoring.verdict import DEGRADED as DEGRADED_VERDICTS
 from studyml.monitoring.verdicts import stored_verdict
 from studyml.registry.aftermath import ON_TRIAL, SERVED, WAITING, aftermath
+from studyml.registry.approvals import waiting, waits_since
 from studyml.registry.retraining import (
     FAILED,
     OPEN_ENDED,
@@ -65,16 +67,19 @@ def _reasons(run: RetrainingRun) -> list[str]:
 
 
 def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> None:
-    """Ask a person, once for an incident, where the retraining for a degradation did not end it."""
+    """Ask a person: for each candidate that waits, and once for an incident whose retraining did not end it."""
     incident = open_of_kind(connection, DEGRADED)
-    run = None if incident is None else decided_for(connection, incident.id)
-    if incident is None or run is None or incident.figures.get("asked") is not None:
+    if incident is None:
+        return
+    _tell_of_waiting(settings, connection, incident, at)
+    run = decided_for(connection, incident.id)
+    if run is None or incident.figures.get("asked") is not None:
         return
     found = aftermath(connection, run)
     # What brought no version was about a candidate; what brought one, about the newest that served since.
     verdict = _degraded_since(connection, run, at.as_of) if found.word == SERVED else None
     version = run.version if verdict is None else str(verdict["scope"])
-    if not _is_no_help(settings, connection, found.word, verdict):
+    if not _is_no_help(settings, connection, incident, found.word, verdict):
         return
     message = no_better_message(
         incident_id=incident.id,
@@ -88,12 +93,31 @@ def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> N
     add_figures(connection, incident.id, {"asked": run.id})
 
 
-def _is_no_help(settings: Settings, connection: Connection, word: str, verdict: dict[str, Any] | None) -> bool:
+def _tell_of_waiting(settings: Settings, connection: Connection, incident: Incident, at: Moment) -> None:
+    found = waiting(connection)
+    if found is None or incident.figures.get("waiting") == found.version:
+        return
+    since = (waits_since(connection, found.version) or (found.trained_at, ""))[0]
+    message = waiting_message(
+        version=found.version,
+        deadline=since + timedelta(hours=settings.approval_hours),
+        incident_id=incident.id,
+        links=Links(settings.runbook_url, settings.airflow_url),
+    )
+    send(connection, incident.id, DEGRADED, incident.severity, message, at, event="updated", note=message.title)
+    add_figures(connection, incident.id, {"waiting": found.version})
+
+
+def _is_no_help(
+    settings: Settings, connection: Connection, incident: Incident, word: str, verdict: dict[str, Any] | None
+) -> bool:
     if word in FAILED:
         # Until the breaker opens, the next night tries again.
         return breaker_open(newest_in_a_row(connection), settings.retraining_failures)
     if word == SERVED:
-        return verdict is not None
+        # What is not beyond chance wakes nobody: of a page's new version it takes a confirmed verdict as well.
+        pages = incident.severity == PAGE and settings.page_rule != "guide"
+        return verdict is not None and (verdict["verdict"] == CONFIRMED or not pages)
     return word not in (ON_TRIAL, WAITING)
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from studyml.alerting.incidents import KINDS
-from studyml.alerting.messages import SECTIONS
+from studyml.alerting.messages import SECTIONS, WAITING_SECTION
 from studyml.settings import Settings
 from tests.docs.documents import NAMES, ROOT, anchors, links, read
 
@@ -51,7 +51,7 @@ def test_every_document_is_reached_from_the_readme() -> None:
 
 def test_the_sections_that_messages_link_to_are_in_the_runbook() -> None:
     assert set(SECTIONS) == set(KINDS)
-    assert set(SECTIONS.values()) <= anchors(RUNBOOK)
+    assert {*SECTIONS.values(), WAITING_SECTION} <= anchors(RUNBOOK)
     assert Settings.model_fields["runbook_url"].default == RUNBOOK
 
 

@@ -20,13 +20,9 @@ def run(settings: Settings, *decisions: str, incident: int | None = None) -> Non
     for decision in decisions:
         query(
             settings,
-            "INSERT INTO studyml.retraining_runs (as_of, reason, new_labels, labels_needed, decision, reasons,"
-            " incident_id, started_at) VALUES (%s, 'new_labels', 50, 50, %s, ARRAY['the ' || %s], %s, %s)",
-            END,
-            decision,
-            decision,
-            incident,
-            NOW,
+            "INSERT INTO studyml.retraining_runs (as_of, reason, new_labels, labels_needed, decision,"
+            " reasons, incident_id, started_at, decided_at) VALUES (%s, 'new_labels', 50, 50, %s, ARRAY['the ' || %s], %s, %s, %s)",
+            *(END, decision, decision, incident, NOW, NOW),
         )
 
 
@@ -158,12 +154,45 @@ class TestARetrainingForADegradation:
         add_champion(settings, END, version=VERSION)
         run(settings, "promoted", incident=incident)
         query(settings, "UPDATE studyml.retraining_runs SET version = %s", VERSION)
-        for night, verdict in enumerate(("insufficient_data", "healthy", "suspected", "confirmed")):
+        for night, verdict in enumerate(("insufficient_data", "healthy", "suspected", "confirmed", "confirmed")):
             judged_as(settings, VERSION, verdict, night)
             watch(settings, night)
-            assert len(bodies(settings)) == (0, 0, 1, 1)[night]
+            assert len(bodies(settings)) == (0, 0, 0, 1, 1)[night], "by the guide's rule alone nobody is paged"
 
         assert f"{VERSION} passed the gates, and is off by 2.00 h on average since (MAE)" in bodies(settings)[0]
+
+    @pytest.mark.parametrize("page_rule", ["guide", "confirmed"])
+    def test_where_the_guides_rule_pages_or_told_of_it_that_rule_asks_for_a_person_too(
+        self, settings: Settings, incident: int, page_rule: str
+    ) -> None:
+        if page_rule == "confirmed":
+            query(settings, "UPDATE studyml.incidents SET severity = 'ticket'")
+        add_champion(settings, END, version=VERSION)
+        run(settings, "promoted", incident=incident)
+        query(settings, "UPDATE studyml.retraining_runs SET version = %s", VERSION)
+        judged_as(settings, VERSION, "suspected")
+
+        watch(settings.model_copy(update={"page_rule": page_rule}))
+
+        assert len(bodies(settings)) == 1
+
+    def test_each_candidate_that_waits_for_approval_meanwhile_is_told_once(
+        self, settings: Settings, incident: int
+    ) -> None:
+        add_version(settings, "awaiting_approval")
+        run(settings, "awaiting_approval")
+        query(settings, "UPDATE studyml.retraining_runs SET version = %s", VERSION)
+        for night in range(3):
+            watch(settings, night)
+
+        [body] = bodies(settings)
+        assert f"{VERSION} passed the gates and waits for a person." in body
+        assert "Without an answer it is rejected after 2026-03-04 01:30 UTC." in body
+        assert f"studyml versions approve {VERSION} --reason ..." in body
+
+        query(settings, 'UPDATE studyml.incidents SET figures = figures || \'{"waiting": "v_19990101_010000"}\'')
+        watch(settings, 3)
+        assert len(bodies(settings)) == 2, "another one is news"
 
     def test_failures_after_a_rejection_ask_for_nobody_again(self, settings: Settings, incident: int) -> None:
         run(settings, "rejected", incident=incident)
@@ -188,7 +217,8 @@ class TestARetrainingForADegradation:
         run(settings, decision, incident=incident)
         query(settings, "UPDATE studyml.retraining_runs SET version = %s, reasons = ARRAY['passed']", VERSION)
         watch(settings)
-        assert bodies(settings) == []
+        waits = [body for body in bodies(settings) if "passed the gates and waits for a person" in body]
+        assert bodies(settings) == waits
 
         query(settings, "UPDATE studyml.model_versions SET status = %s", ended)
         if ended == "retired":
@@ -203,7 +233,7 @@ class TestARetrainingForADegradation:
         watch(settings, 1)
         watch(settings, 2)
 
-        [body] = bodies(settings)
+        [body] = bodies(settings)[len(waits) :]
         assert f"The candidate {VERSION} " in body
         assert words in body
 
