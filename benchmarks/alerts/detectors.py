@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studyml.monitoring.degradation import RULES, ExpectedError, limit
+from studyml.monitoring.degradation import RULES, ExpectedError, limit, over_limit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -61,15 +61,17 @@ def guides_rule(stream: Stream, baseline: float) -> tuple[Nights, Nights]:
 
 
 def ours(stream: Stream, expected: ExpectedError) -> Nights:
-    """The nights on which any window confirms."""
+    """The nights on which a window confirms and no shorter one shows that it is over."""
     counts = stream.per_day()
     sums = stream.per_day(np.minimum(stream.absolute_errors / stream.predicted, expected.cap))
-    rings = np.zeros(stream.days, bool)
-    for window in RULES:
+    rings, is_over = np.zeros(stream.days, bool), np.zeros(stream.days, bool)
+    for window in sorted(RULES, key=lambda each: each.days):
         n, total = over(counts, window.days), over(sums, window.days)
         enough = n >= window.minimum_outcomes
         of_n = np.maximum(n, 1.0)
-        rings |= enough & (total / of_n / expected.mean > limit(expected, window, of_n))
+        ratio = total / of_n / expected.mean
+        rings |= enough & ~is_over & (ratio > limit(expected, window, of_n))
+        is_over |= enough & (ratio <= over_limit(expected, of_n))
     return rings
 
 

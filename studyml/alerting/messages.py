@@ -90,9 +90,18 @@ def failure_message(
 
 
 def contract_message(
-    found: Sequence[str], unjudged: str | None, *, as_of: datetime, incident_id: int, links: Links
+    found: Sequence[str],
+    unjudged: str | None,
+    *,
+    as_of: datetime,
+    incident_id: int,
+    links: Links,
+    unscored: bool = False,
 ) -> Message:
-    """Too much of the source data is impossible (``found``: sentences), or there is no verdict (``unjudged``: why)."""
+    """Too much of the source data is impossible (``found``: sentences), or there is no verdict (``unjudged``: why).
+
+    ``unscored``: most planned sessions got no prediction for it.
+    """
     night = f"Since: the night of {moment(as_of)}."
     see = "See which columns and reasons: the query in the runbook."
     owners = "Tell the study app's owners; what they correct is taken over by the next night."
@@ -111,11 +120,14 @@ def contract_message(
             ],
             links=lines,
         )
+    missed = "Analysts read nothing of those sessions until a night, or studyml score, can predict them."
+    consequence = "most planned sessions got no prediction: " if unscored else ""
     return compose(
-        "the study app's data break the data contract",
+        f"{consequence}the study app's data break the data contract",
         summary="More of the study app's data than usual cannot be used.",
         facts=[*found, *([f"the night could not be judged: {unjudged}"] if unjudged else []), night],
         done=[
+            *([missed] if unscored else []),
             "Rows that cannot be used are quarantined with their reason, not dropped; a wrong input counts as missing.",
             "The incident closes by itself when new rows are as they should be, two nights in a row.",
         ],

@@ -19,7 +19,9 @@ the one that it had out of fold, and asks for a difference that chance does not 
 - Each relative error counts up to a cap, so that one session of a very short prediction decides nothing.
 
 It is asked every night of several windows, since a large change shows in few days where there are many outcomes. What
-was measured, also of simpler rules: docs/decisions/0005-confirmed-degradation.md and ``make bench-alerts``.
+is over is no degradation: a window does not confirm where a shorter one in it shows that its errors are less than 20 %
+above the expected ones (the mean and two standard errors). What was measured, also of simpler rules:
+docs/decisions/0005-confirmed-degradation.md and ``make bench-alerts``.
 """
 
 from collections.abc import Mapping
@@ -39,7 +41,7 @@ MINIMUM_RATIO = 1.2
 #: Three times this quantile of the out-of-fold errors is the cap: above what a change by half makes of almost all, and
 #: low enough that one error at the cap among the fewest outcomes confirms nothing.
 _CAP_QUANTILE, _CAP_FACTOR = 0.95, 3.0
-#: Of the design effect of students.
+#: Of the design effect of students, and of a mean that shows that a degradation is over.
 _STANDARD_ERRORS = 2
 #: A spread so small beside the mean is equal errors but for rounding.
 _ROUNDING = 1e-9
@@ -170,15 +172,29 @@ def limit(expected: ExpectedError, window: Window, n: Floats | float) -> Floats:
     return np.maximum(MINIMUM_RATIO, normal + skewed)
 
 
+def over_limit(expected: ExpectedError, n: Floats | float) -> Floats:
+    """The ratio up to which ``n`` outcomes, a number or an array, show less than 20 % above the expected mean.
+
+    >>> expected = ExpectedError(0.25, 0.8, 0.0, 1.0, 1.0, 400, 1.0)
+    >>> over_limit(expected, np.array([25.0, 100.0])).round(2)
+    array([0.88, 1.04])
+    """
+    deviation = expected.coefficient_of_variation * np.sqrt(expected.week_effect / np.asarray(n, np.float64))
+    return np.asarray(MINIMUM_RATIO - _STANDARD_ERRORS * deviation)
+
+
 def weigh(expected: ExpectedError, observed: Mapping[int, tuple[int, float]]) -> Evidence | None:
     """The evidence of the window that decides; ``observed`` maps days to (n, mean relative error, each capped).
 
-    The longest window that confirms decides, else the longest with enough outcomes; None where none has enough.
+    The longest window that confirms decides, unless a shorter one shows that it is over; where all are over, the
+    shortest that shows it. Without either the longest with enough outcomes decides; None where none has enough.
 
     >>> expected = ExpectedError(0.25, 0.8, 0.0, week_effect=1.0, student_effect=1.0, rows=400, cap=1.0)
     >>> found = weigh(expected, {30: (100, 0.35), 7: (30, 0.5)})
     >>> found.days, found.n, found.error_ratio, round(found.limit, 3), found.confirmed
     (30, 100, 1.4, 1.311, True)
+    >>> weigh(expected, {30: (100, 0.35), 7: (30, 0.2)}).days
+    7
     >>> weigh(expected, {30: (9, 0.9)}) is None
     True
     """
@@ -187,7 +203,11 @@ def weigh(expected: ExpectedError, observed: Mapping[int, tuple[int, float]]) ->
         for window in RULES
         if window.days in observed and observed[window.days][0] >= window.minimum_outcomes
     ]
-    return next((each for each in weighed if each.confirmed), weighed[0] if weighed else None)
+    over = [each for each in weighed if each.error_ratio <= over_limit(expected, each.n)]
+    confirming = [each for each in weighed if each.confirmed]
+    lasting = (each for each in confirming if not any(shorter.days < each.days for shorter in over))
+    decides = [*lasting, *(over[::-1] if confirming else ()), *weighed]
+    return decides[0] if decides else None
 
 
 def _weigh(expected: ExpectedError, window: Window, n: int, mean: float) -> Evidence:

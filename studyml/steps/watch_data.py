@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from studyml.alerting.incidents import CONTRACT_BROKEN, NO_NEW_LABELS, TICKET, open_of_kind
+from studyml.alerting.incidents import CONTRACT_BROKEN, NO_NEW_LABELS, PAGE, TICKET, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem
 from studyml.alerting.message import Links
 from studyml.alerting.messages import contract_message, no_labels_message
@@ -18,6 +18,8 @@ from studyml.steps.report_over import report_over
 
 #: A contract counts as broken from this share of the rows on, and this many of them.
 BROKEN_SHARE, BROKEN_ROWS = 0.1, 5
+#: Without predictions for so many of the planned sessions somebody is paged: analysts miss them.
+UNSCORED_SHARE = 0.5
 #: Where a night has fewer new rows than these make together, a week of nights is looked at.
 FEW_ROWS, FEW_ROWS_DAYS = BROKEN_ROWS / BROKEN_SHARE, 7
 #: How many columns and reasons a message names; the runbook's query has all.
@@ -41,15 +43,20 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
             good = "the night was judged, and what is new of the study app's data is as it should be"
             report_over(settings, connection, CONTRACT_BROKEN, at, note=good)
         return
+    unscored = _is_unscored(night_counts(connection, at.as_of))
     problem = Problem(
         CONTRACT_BROKEN,
-        TICKET,
+        PAGE if unscored else TICKET,
         lambda incident_id: contract_message(
-            [*found, *reasons], unjudged, as_of=at.as_of, incident_id=incident_id, links=links
+            [*found, *reasons], unjudged, as_of=at.as_of, incident_id=incident_id, links=links, unscored=unscored
         ),
         figures={"found": found, "reasons": reasons, "unjudged": unjudged},
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))
+
+
+def _is_unscored(counts: NightCounts) -> bool:
+    return counts.refused >= max(BROKEN_ROWS, UNSCORED_SHARE * counts.planned)
 
 
 def _was_broken_before(connection: Connection, as_of: datetime) -> bool:

@@ -19,6 +19,7 @@ from studyml.monitoring.degradation import (
     Window,
     expected_error,
     limit,
+    over_limit,
     weigh,
 )
 from studyml.monitoring.degradation_query import relative_errors
@@ -210,9 +211,13 @@ class TestWeigh:
 
         assert (found is None) == (not enough)
         if found is not None:
+            over = [
+                days for days in enough if observed[days][1] / EXPECTED.mean <= over_limit(EXPECTED, observed[days][0])
+            ]
             confirming = [days for days, confirms in enough.items() if confirms]
-            assert found.confirmed == bool(confirming)
-            assert found.days == max(confirming or enough)
+            lasting = [days for days in confirming if days <= min(over, default=days)]
+            assert found.confirmed == bool(lasting)
+            assert found.days == (max(lasting) if lasting else min(over) if confirming else max(enough))
             assert (found.n, found.error_ratio) == (
                 observed[found.days][0],
                 observed[found.days][1] / EXPECTED.mean,
@@ -240,6 +245,13 @@ class TestWeigh:
         found = weigh(EXPECTED, {30: (600, 0.27), SHORTEST.days: (60, 0.26)})
         assert found is not None
         assert (found.days, found.confirmed) == (30, False)
+
+    @pytest.mark.parametrize(("since", "confirmed"), [((10, 0.3), True), ((100, 0.25), False), ((100, 0.35), True)])
+    def test_a_bad_week_is_over_once_the_days_since_show_it(self, since: tuple[int, float], confirmed: bool) -> None:
+        found = weigh(EXPECTED, {45: (600, 0.4), 21: since})
+        assert found is not None
+        assert found.confirmed == confirmed
+        assert found.days == (45 if confirmed else 21)
 
     def test_no_outcomes_no_evidence(self) -> None:
         assert weigh(EXPECTED, {}) is None

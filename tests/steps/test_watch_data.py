@@ -124,6 +124,25 @@ class TestTheContract:
 
         assert "- 5 of 50 planned sessions have no student or no topic and got no prediction\n" in message(world)
 
+    @pytest.mark.parametrize(("refused", "severity"), [(24, "ticket"), (25, "page"), (50, "page")])
+    def test_pages_where_most_planned_sessions_got_no_prediction(
+        self, world: Settings, refused: int, severity: str
+    ) -> None:
+        scored(world, 50, refused=refused)
+        watch(world)
+
+        assert incidents(world) == [("contract_broken", severity, "open")]
+        assert ("Analysts read nothing of those sessions" in message(world)) is (severity == "page")
+
+    def test_a_ticket_about_a_few_rows_does_not_hide_that_later_nobody_is_predicted(self, world: Settings) -> None:
+        quarantine(world, 8, END - DAY)
+        watch(world, -1)
+        scored(world, 50, refused=50)
+        watch(world)
+
+        assert incidents(world) == [("contract_broken", "page", "open")]
+        assert "- 50 of 50 planned sessions have no student or no topic and got no prediction\n" in message(world)
+
     def test_is_broken_by_impossible_inputs_and_not_by_new_categories(self, world: Settings) -> None:
         scored(world, 50, warned=50, warning=UNSEEN)
         watch(world)

@@ -21,7 +21,8 @@ def run(settings: Settings, *decisions: str, incident: int | None = None) -> Non
         query(
             settings,
             "INSERT INTO studyml.retraining_runs (as_of, reason, new_labels, labels_needed, decision,"
-            " reasons, incident_id, started_at, decided_at) VALUES (%s, 'new_labels', 50, 50, %s, ARRAY['the ' || %s], %s, %s, %s)",
+            " reasons, incident_id, started_at, decided_at)"
+            " VALUES (%s, 'new_labels', 50, 50, %s, ARRAY['the ' || %s], %s, %s, %s)",
             *(END, decision, decision, incident, NOW, NOW),
         )
 
