@@ -7,6 +7,8 @@ from typing import Any
 
 from studyml.alerting.message import Links, Message, compose, moment
 
+#: How every title about a degradation itself begins, whatever its figures.
+DEGRADED_TITLE = "predictions degraded"
 #: When a person is asked, once for an incident: of a retraining that is ahead, and of one that was decided.
 NO_HELP_YET, A_PERSON = "when the retraining did not help", "when a person has to decide"
 
@@ -49,7 +51,7 @@ def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: 
     verdict = found.verdict
     mae = verdict["rolling_mae"]
     return compose(
-        f"predictions degraded ({verdict['verdict']}): {_how_far(verdict)}",
+        f"{DEGRADED_TITLE} ({verdict['verdict']}): {_how_far(verdict)}",
         summary=(
             f"{_whose(found)} of the last {found.window_days} days were off by {mae:.2f} h on average (MAE)."
             f" The guide's limit is {verdict['threshold']:.2f} h, {found.baseline_ratio:g} x the baseline of"

@@ -172,8 +172,8 @@ def send(
 def tell_held_back(connection: Connection, at: Moment) -> None:
     """Send what a silence held back and is still news, once the silence is over: the newest message about a problem.
 
-    That is one of an open incident, or that one is over which was told before. It says when it was found, and what the
-    incident is now. The caller commits.
+    That is one of an open incident, or that one is over which was told before. It says when it was found, and where to
+    see what it is now. The caller commits.
     """
     for incident, event in held_back(connection, since=at.now - LONGEST_SILENCE):
         if silenced_until(connection, incident.kind, now=at.now) is None:
@@ -192,8 +192,8 @@ def tell_held_back(connection: Connection, at: Moment) -> None:
 
 
 def _late(incident: Incident, event: Event) -> str:
-    now = "" if incident.status != "open" else f" Now: {incident.title}. See: studyml alerts show {incident.id}"
-    return f"From the night of {moment(event.as_of)}, held back by a silence until now.{now}"
+    is_open = f" It is open still: studyml alerts show {incident.id}" if incident.status == "open" else ""
+    return f"From the night of {moment(event.as_of)}, held back by a silence until now.{is_open}"
 
 
 def report_recovery(

@@ -266,7 +266,7 @@ def escalation_message(incident: Incident, *, hours: float, links: Links) -> Mes
     """Nobody has acknowledged a page."""
     return compose(
         f"not acknowledged for over {hours:g} h: {incident.title}",
-        summary=f"Nobody has acknowledged incident {incident.id} for over {hours:g} h. Now: {incident.title}.",
+        summary=f"Nobody has acknowledged incident {incident.id} for over {hours:g} h. It is about: {incident.title}.",
         facts=[
             _since(incident),
             *([f"Version: {incident.model_version}."] if incident.model_version else []),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from psycopg2.extensions import connection as Connection
 
+from studyml.alerting.degraded_message import DEGRADED_TITLE
 from studyml.alerting.incidents import (
     DEGRADED,
     EVENT_COLUMNS,
@@ -51,17 +52,19 @@ def is_believed_open(connection: Connection, incident_id: int) -> bool:
 def held_back(connection: Connection, *, since: datetime) -> list[tuple[Incident, Event]]:
     """What a silence held back after ``since`` and nothing followed: messages of open incidents, and recoveries.
 
-    The newest of each incident, and of those of _TOLD_APART the newest about each of them.
+    The newest of each incident, and of those of _TOLD_APART the newest about each of them: of a degradation its figures
+    make no other.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT incident_id, {EVENT_COLUMNS} FROM (SELECT DISTINCT ON (incident_id, topic) * FROM (SELECT e.*,"
-            " CASE WHEN i.kind = ANY(%(several)s) THEN e.message_subject END AS topic FROM studyml.incident_events e"
+            " CASE WHEN i.kind = ANY(%(several)s) AND position(%(degraded)s IN e.message_subject) = 0"
+            " THEN e.message_subject END AS topic FROM studyml.incident_events e"
             " JOIN studyml.incidents i ON i.id = e.incident_id WHERE e.message_body IS NOT NULL"
             " AND e.recorded_at > %(since)s AND e.id >= (SELECT max(b.id) FROM studyml.incident_events b"
             " WHERE b.incident_id = e.incident_id AND b.event IN ('opened', 'reopened'))) AS told"
             " ORDER BY incident_id, topic, id DESC) AS newest WHERE held_back ORDER BY id",
-            {"several": list(_TOLD_APART), "since": since},
+            {"several": list(_TOLD_APART), "degraded": DEGRADED_TITLE, "since": since},
         )
         found = [(find_incident(connection, incident_id), Event(*rest)) for incident_id, *rest in cursor.fetchall()]
     return [(each, event) for each, event in found if (each.status == "open") == (event.event != "resolved")]

@@ -100,7 +100,7 @@ def test_an_escalation_says_how_long_nobody_answered_and_which_incident() -> Non
     assert message.subject == "studyml: not acknowledged for over 4 h: a task failed"
     assert "studyml alerts ack 7" in message.body
     assert "studyml alerts show 7" in message.body
-    assert "for over 4 h. Now: a task failed." in message.body
+    assert "for over 4 h. It is about: a task failed." in message.body
 
 
 def test_a_subject_that_is_too_long_is_cut() -> None:

@@ -27,7 +27,7 @@ class TestSilencing:
         assert report(connection, 3) == "updated"
         assert messages(connection) == [("updated", PAGE, "studyml: it is bad (page)")]
 
-    def test_what_is_told_late_says_of_which_night_it_is_and_what_is_now(
+    def test_what_is_told_late_says_of_which_night_it_is_and_where_to_see_what_is_now(
         self, settings: Settings, connection: Connection
     ) -> None:
         silence(connection, -1, 5)
@@ -38,8 +38,8 @@ class TestSilencing:
         connection.commit()
 
         body = str(query(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id DESC LIMIT 1")[0][0])
-        late = "From the night of 2026-03-01 00:00 UTC, held back by a silence until now. Now: it is worse (page)."
-        assert body.startswith(f"{late} See: studyml alerts show 1\n\nincident 1")
+        late = "From the night of 2026-03-01 00:00 UTC, held back by a silence until now."
+        assert body.startswith(f"{late} It is open still: studyml alerts show 1\n\nincident 1")
 
     def test_what_no_night_finds_again_is_told_when_it_ends_and_once(self, connection: Connection) -> None:
         silence(connection, -1, 1, kind=TASK_FAILED)
@@ -136,6 +136,22 @@ def test_after_a_silence_a_degradation_is_told_as_well_as_that_its_retraining_di
     assert [subject for _, _, subject in messages(connection)] == [
         "studyml: it is bad (page)",
         "studyml: the retraining did not help",
+    ]
+
+
+def test_what_was_told_anew_since_stands_for_what_a_silence_held_back_of_the_same_degradation(
+    connection: Connection,
+) -> None:
+    silence(connection, -1, 1)
+    report(connection, title="predictions degraded: errors 1.30 x")
+    for night, words in ((0.5, "1.40 x"), (2, "2.11 x")):
+        title = Message(f"predictions degraded (confirmed): errors {words}", "so far off")
+        lifecycle.send(connection, only(connection).id, DEGRADED, PAGE, title, at(night), event="updated")
+
+    lifecycle.tell_held_back(connection, at(2))
+
+    assert [subject for _, _, subject in messages(connection)] == [
+        "studyml: predictions degraded (confirmed): errors 2.11 x"
     ]
 
 
