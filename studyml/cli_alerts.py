@@ -96,8 +96,11 @@ def alerts_resolve(
     from studyml.steps.handle_incidents import resolve_incident
 
     done, actor = said("--note", note), who(by)
-    resolve_incident(load_settings(), incident, now=wall_clock(), actor=actor, note=done)
-    typer.echo(f"Incident {incident} is resolved. Tell whoever was told of it now: studyml alerts deliver")
+    until = resolve_incident(load_settings(), incident, now=wall_clock(), actor=actor, note=done)
+    told = "Tell whoever was told of it now: studyml alerts deliver"
+    if until is not None:
+        told = f"Whoever was told of it is told after the silence, {until:%Y-%m-%d %H:%M} UTC."
+    typer.echo(f"Incident {incident} is resolved. {told}")
 
 
 @alerts_app.command("silence")

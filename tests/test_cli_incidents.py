@@ -102,6 +102,17 @@ def test_all_that_happened_to_one_is_shown_with_what_was_sent(settings: Settings
     assert [each["event"] for each in json.loads(run("show", "1", "--json"))["events"]] == ["opened", "acknowledged"]
 
 
+def test_one_that_is_closed_under_a_silence_says_when_that_is_told(settings: Settings, run: Run) -> None:
+    fail(settings)
+    run("silence", "task_failed", "--hours", "2", "--note", "works on it")
+
+    printed = run("resolve", "1", "--note", "mended", hours=1)
+
+    assert (
+        printed == "Incident 1 is resolved. Whoever was told of it is told after the silence, 2026-03-01 03:30 UTC.\n"
+    )
+
+
 def test_one_that_is_closed_is_told_to_whoever_was_told_of_it(settings: Settings, run: Run) -> None:
     fail(settings)
     printed = run("resolve", "1", "--note", f"see https://beat.example.org/{SECRET}")

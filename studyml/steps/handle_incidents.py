@@ -54,8 +54,11 @@ def acknowledge_incident(settings: Settings, incident_id: int, *, now: datetime,
     return before
 
 
-def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, actor: str, note: str) -> None:
-    """Close an incident by hand, and tell whoever was told of it; raises RegistryError where it is not open."""
+def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, actor: str, note: str) -> datetime | None:
+    """Close an incident by hand, and tell whoever was told of it; return until when a silence holds that back, if any.
+
+    Raises RegistryError where it is not open.
+    """
     note, actor = redacted(settings, note), redacted(settings, actor)
     with own_database(settings) as connection:
         incident = find_incident(connection, incident_id)
@@ -66,7 +69,9 @@ def resolve_incident(settings: Settings, incident_id: int, *, now: datetime, act
         # Dated by the nights, which may lie in the past: a later one may find the problem again.
         at = Moment(newest_night(connection) or now, now)
         resolve(connection, incident, at, actor=actor, note=note, message=message)
+        until = silenced_until(connection, incident.kind, now=now)
         connection.commit()
+    return until
 
 
 def silence(settings: Settings, kind: str, *, hours: float, now: datetime, actor: str, note: str) -> datetime:
