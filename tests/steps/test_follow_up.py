@@ -213,3 +213,20 @@ class TestUrgency:
         judge(world, 2)
 
         assert severities(world) == [("opened", "ticket"), ("updated", "page")]
+
+    def test_a_bad_day_is_over_once_the_days_since_show_it_though_it_stays_in_the_window(self, world: Settings) -> None:
+        expected = {**PRECISE, "mean": GOOD}
+        query(
+            world,
+            "UPDATE studyml.model_versions SET metrics = metrics || jsonb_build_object('relative_error', %s::jsonb)",
+            json.dumps(expected),
+        )
+        verdicts = []
+        for night in range(7):
+            as_of = END + night * DAY
+            errors(world, 100, GOOD if night else BAD, as_of=as_of, first_id=1000 * night + 1)
+            verdicts.append(judge(world, night)["verdict"])
+
+        assert verdicts == ["confirmed"] * 2 + ["healthy"] * 5
+        assert incidents(world) == [("degraded", "resolved")]
+        assert len(messages(world)) == 2, "opened and recovered"
