@@ -21,24 +21,31 @@ _SCORING = {
 
 @dataclass(frozen=True)
 class NightCounts:
-    """Counts of one night: first observations, rows quarantined for the first time, and planned sessions."""
+    """Counts of one night: first observations, rows quarantined for the first time, and planned sessions.
+
+    ``removed`` of the ``labelled`` sessions of the last 30 days lost their outcome; ``planned_before`` is the most
+    that was planned in a scoring of the week before.
+    """
 
     outcomes: int
     quarantined: int
     planned: int
     refused: int
     impossible: int
+    labelled: int = 0
+    removed: int = 0
+    planned_before: int = 0
 
 
 def night_counts(connection: Connection, as_of: datetime, *, days: float = 1) -> NightCounts:
     """Count what the night of ``as_of`` planned, refused, and scored in spite of an input.
 
-    What is observed, or quarantined for the first time, is counted over the nights of the last ``days``.
+    What is observed, removed, or quarantined for the first time, is counted over the nights of the last ``days``.
     """
     after = as_of - timedelta(days=days)
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS, {"as_of": as_of, "after": after, "unseen": _UNSEEN})
-        return NightCounts(*(int(count) for count in cursor.fetchone() or (0,) * 5))
+        return NightCounts(*(int(count) for count in cursor.fetchone() or (0,) * 8))
 
 
 # A retraining reads every session again: an input that went wrong refuses old ones, and those are no new rows.
@@ -58,7 +65,14 @@ SELECT
     (SELECT coalesce(max(planned), 0) FROM studyml.scoring_runs WHERE as_of = %(as_of)s AND status = 'complete'),
     (SELECT count(*) FROM studyml.refused_sessions WHERE as_of = %(as_of)s),
     (SELECT count(*) FROM studyml.predictions WHERE as_of = %(as_of)s AND served AND EXISTS (
-        SELECT FROM unnest(input_warnings) AS warning WHERE warning NOT LIKE %(unseen)s))
+        SELECT FROM unnest(input_warnings) AS warning WHERE warning NOT LIKE %(unseen)s)),
+    (SELECT count(*) FROM studyml.outcomes WHERE revision = 1 AND observed_at <= %(as_of)s
+        AND session_date > %(as_of)s - interval '30 days' AND session_date <= %(as_of)s),
+    (SELECT count(DISTINCT session_id) FROM studyml.outcomes WHERE revision > 1 AND actual_hours IS NULL
+        AND observed_at > %(after)s AND observed_at <= %(as_of)s
+        AND session_date > %(as_of)s - interval '30 days'),
+    (SELECT coalesce(max(planned), 0) FROM studyml.scoring_runs WHERE as_of < %(as_of)s AND status = 'complete'
+        AND as_of > %(as_of)s - interval '7 days')
 """
 
 

@@ -96,11 +96,16 @@ def broken(counts: NightCounts, *, days: int = 1) -> list[str]:
         (counts.quarantined, looked_at, f"new outcomes and rows were quarantined as impossible{when}"),
         (counts.refused, counts.planned, "planned sessions have no student or no topic and got no prediction"),
         (counts.impossible, counts.planned, "planned sessions were predicted with an impossible input left out"),
+        (counts.removed, counts.labelled, f"outcomes of the last 30 days were taken back or deleted{when}"),
     )
+    vanished = counts.planned == 0 and counts.planned_before >= FEW_ROWS
     return [
-        f"{count} of {rows} {words}"
-        for count, rows, words in shares
-        if count >= BROKEN_ROWS and count >= BROKEN_SHARE * rows
+        *(
+            f"{count} of {rows} {words}"
+            for count, rows, words in shares
+            if count >= BROKEN_ROWS and count >= BROKEN_SHARE * rows
+        ),
+        *([f"no session is planned, up to {counts.planned_before} were in the week before"] if vanished else []),
     ]
 
 

@@ -152,6 +152,46 @@ class TestTheContract:
         watch(world)
         assert "- 50 of 50 planned sessions were predicted with an impossible input left out\n" in message(world)
 
+    @pytest.mark.parametrize(("removed", "broken"), [(9, False), (10, True)])
+    def test_is_broken_by_outcomes_that_are_taken_back(self, world: Settings, removed: int, broken: bool) -> None:
+        observed(world, 100, END - 5 * DAY)
+        query(
+            world,
+            "INSERT INTO studyml.outcomes (session_id, revision, session_date, actual_hours, observed_at, recorded_at)"
+            " SELECT session_id, 2, session_date, NULL, %s, %s FROM studyml.outcomes WHERE session_id <= %s",
+            *(END, NOW, removed),
+        )
+        scored(world, 50)
+        watch(world)
+
+        assert (incidents(world) != []) is broken
+        if broken:
+            assert "- 10 of 100 outcomes of the last 30 days were taken back or deleted\n" in message(world)
+
+    def test_is_broken_where_nothing_is_planned_any_more(self, world: Settings) -> None:
+        planned = "INSERT INTO studyml.scoring_runs (as_of, versions, planned, status, started_at)" \
+            " VALUES (%s, '{}', %s, 'complete', %s)"  # fmt: skip
+        query(world, planned, END - DAY, 60, NOW)
+        for night in (0, 1, 7):
+            query(world, planned, END + night * DAY, 0, NOW)
+            watch(world, night)
+
+            assert incidents(world) == [("contract_broken", "ticket", "resolved" if night == 7 else "open")]
+        assert "- no session is planned, up to 60 were in the week before\n" in str(
+            query(world, "SELECT message_body FROM studyml.incident_events WHERE event = 'opened'")[0][0]
+        )
+
+    def test_a_log_that_plans_little_may_plan_nothing(self, world: Settings) -> None:
+        query(
+            world,
+            "INSERT INTO studyml.scoring_runs (as_of, versions, planned, status, started_at)"
+            " VALUES (%s, '{}', 49, 'complete', %s), (%s, '{}', 0, 'complete', %s)",
+            *(END - DAY, NOW, END, NOW),
+        )
+        watch(world)
+
+        assert incidents(world) == []
+
     def test_is_broken_by_a_few_rows_each_night_too(self, world: Settings) -> None:
         for night in range(3):
             observed(world, 1, END + night * DAY, first=10 * night)
