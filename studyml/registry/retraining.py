@@ -135,6 +135,11 @@ def undecided_run(connection: Connection, *, as_of: datetime, dag_run_id: str | 
     return _first(connection, condition, as_of, dag_run_id)
 
 
+def newest_undecided(connection: Connection) -> RetrainingRun | None:
+    """The newest run that is not decided: it is under way, or its process was killed."""
+    return _first(connection, "decision IS NULL ORDER BY id DESC")
+
+
 def decided_for(connection: Connection, incident_id: int) -> RetrainingRun | None:
     """The newest decided run that an incident made due."""
     return _first(connection, "incident_id = %s AND decision IS NOT NULL ORDER BY id DESC", incident_id)

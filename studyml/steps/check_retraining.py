@@ -14,6 +14,7 @@ from studyml.registry.retraining import (
     breaker_open,
     consumed_through,
     newest_in_a_row,
+    newest_undecided,
     open_run,
     undecided_run,
 )
@@ -102,6 +103,10 @@ def _unless_held_up(
         cause, note = _unless_stopped(connection, settings, as_of, cause, note)
     if cause not in (None, "first"):
         cause, note = _unless_too_few(connection, settings, as_of, cause, note)
+    begun = newest_undecided(connection)
+    if cause is None and begun is not None:
+        since = f"the retraining begun at {begun.started_at:%Y-%m-%d %H:%M} UTC"
+        note = f"{note}; {since} runs, or was killed: then studyml retrain --force begins another"
     return cause, note
 
 

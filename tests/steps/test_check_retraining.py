@@ -224,6 +224,18 @@ def test_a_run_that_was_killed_is_closed_after_half_a_day_and_its_candidate_reje
     ]
 
 
+def test_one_that_runs_or_was_killed_is_named_where_none_is_due(quiet: Settings) -> None:
+    assert check(quiet, force=True) is not None
+
+    assert check(quiet, as_of=LATER + DAY) is None
+
+    assert last_run(quiet)["note"].endswith(
+        "; the retraining begun at 2026-03-01 01:30 UTC runs, or was killed:"
+        " then studyml retrain --force begins another"
+    )
+    assert check(quiet, as_of=LATER + DAY, force=True) is not None
+
+
 def test_fewer_labels_may_be_asked_for(quiet: Settings) -> None:
     label(quiet, 5)
 
