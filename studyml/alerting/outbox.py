@@ -25,8 +25,9 @@ UNCONFIGURED = "the address is no longer configured"
 
 # What older code wrote has no severity: it was for those who are paged.
 _SEVERITY = "coalesce(e.severity, 'page')"
-# That it is over is for everyone who was told of it, with whatever urgency.
-_IS_FOR = f"""(a.severity = {_SEVERITY} OR e.event = 'resolved' AND EXISTS (SELECT FROM studyml.incident_events t
+# That it is over is for everyone who was told of it, with whatever urgency, and for nobody else.
+_IS_FOR = f"""(e.event <> 'resolved' AND a.severity = {_SEVERITY}
+    OR e.event = 'resolved' AND EXISTS (SELECT FROM studyml.incident_events t
         WHERE t.incident_id = e.incident_id AND t.id < e.id AND t.message_body IS NOT NULL AND NOT t.held_back
         AND coalesce(t.severity, 'page') = a.severity
         AND t.id > coalesce((SELECT max(id) FROM studyml.incident_events earlier

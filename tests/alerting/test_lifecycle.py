@@ -186,6 +186,15 @@ class TestEscalating:
         assert escalate(connection, 9) == []
         assert messages(connection)[1:] == [("escalated", "escalation", f"studyml: nobody: {only(connection).id}")]
 
+    def test_one_that_came_back_is_escalated_again_counted_from_then(self, connection: Connection) -> None:
+        report(connection)
+        assert escalate(connection, 5) != []
+        recover(connection, 1)
+        report(connection, 2)
+
+        assert escalate(connection, 48 + 3) == []
+        assert escalate(connection, 48 + 5) == [only(connection).id]
+
     def test_an_acknowledged_page_is_not(self, connection: Connection) -> None:
         report(connection)
         lifecycle.acknowledge(connection, only(connection).id, name="ann", at=at(0, 1))

@@ -96,6 +96,20 @@ def test_a_message_that_an_address_never_accepts_holds_up_no_later_one(
     assert titles(hook) == ["later", "poison"]
 
 
+def test_a_message_that_failed_before_is_tried_after_a_fresh_one(
+    settings: Settings, hook: Webhook, round_: Round
+) -> None:
+    write(settings, "old")
+    hook.status = 500
+    round_(hook.url())
+    write(settings, "fresh")
+    hook.status = 200
+
+    round_(hook.url(), minutes=10)
+
+    assert titles(hook) == ["fresh", "old"]
+
+
 def test_a_message_that_is_refused_alone_holds_up_a_later_one_of_its_incident_for_two_tries(
     settings: Settings, hook: Webhook, round_: Round
 ) -> None:

@@ -155,6 +155,41 @@ def test_what_was_told_anew_since_stands_for_what_a_silence_held_back_of_the_sam
     ]
 
 
+def test_what_a_silence_held_back_is_as_urgent_afterwards_as_it_was(connection: Connection) -> None:
+    silence(connection, -1, 1)
+    report(connection, severity=TICKET, title="it is odd")
+    report(connection, 0.5)
+
+    lifecycle.tell_held_back(connection, at(2))
+
+    assert [(severity, subject) for _, severity, subject in messages(connection)] == [
+        (TICKET, "studyml: it is odd (ticket)"),
+        (PAGE, "studyml: worse: it is bad (page)"),
+    ]
+
+
+def test_what_a_silence_held_back_of_a_problem_that_was_over_and_told_anew_is_no_news(connection: Connection) -> None:
+    silence(connection, -1, 0.5)
+    report(connection, title="it was bad")
+    recover(connection, 0.7)
+    report(connection, 1)
+    before = messages(connection)
+
+    lifecycle.tell_held_back(connection, at(2))
+
+    assert messages(connection) == before
+    assert [subject for *_, subject in before] == ["studyml: again: it is bad (page)"]
+
+
+def test_what_was_held_back_longer_ago_than_any_silence_is_no_news(connection: Connection) -> None:
+    silence(connection, -1, 1)
+    report(connection)
+
+    lifecycle.tell_held_back(connection, at(32))
+
+    assert messages(connection) == []
+
+
 def test_a_page_that_a_silence_kept_from_everybody_is_not_escalated_before_it_is_told(connection: Connection) -> None:
     silence(connection, -1, 0.1)
     report(connection)

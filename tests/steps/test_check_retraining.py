@@ -174,6 +174,39 @@ def test_a_degradation_makes_a_retraining_due_once(quiet: Settings) -> None:
     assert check(quiet, as_of=LATER + 2 * DAY) is None
 
 
+def test_one_that_was_killed_answered_nothing_either(quiet: Settings) -> None:
+    open_degradation(quiet, LATER)
+    first = check(quiet)
+    assert first is not None
+    decided(quiet, first, "abandoned")
+
+    assert check(quiet, as_of=LATER + DAY) is not None
+    assert last_run(quiet)["reason"] == "degraded"
+
+
+def test_one_that_a_person_forced_meanwhile_is_that_of_the_degradation(quiet: Settings) -> None:
+    open_degradation(quiet, LATER)
+    forced = check(quiet, force=True)
+    assert forced is not None
+    decided(quiet, forced, "rejected")
+
+    assert check(quiet, as_of=LATER + DAY) is None
+
+
+def test_a_trial_holds_up_new_labels_and_not_a_degradation(quiet: Settings) -> None:
+    label(quiet, 60)
+    query(
+        quiet,
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
+        " VALUES ('v_20991231_000000', 'challenger', 'mlp', now(), now(), repeat('0', 64))",
+    )
+    assert check(quiet) is None
+
+    open_degradation(quiet, LATER)
+    assert check(quiet, as_of=LATER + DAY) is not None
+    assert last_run(quiet)["reason"] == "degraded"
+
+
 def test_without_a_champion_a_retraining_is_always_due(simulated: Settings) -> None:
     assert check(simulated, as_of=END - 89 * DAY) is not None
     assert last_run(simulated)["reason"] == "first"
@@ -303,6 +336,17 @@ class TestTheBreaker:
         assert check(failing, as_of=LATER + 3 * DAY) is None
         label(failing, 1)
         assert check(failing, as_of=LATER + 4 * DAY) is not None
+
+    def test_counts_the_labels_since_the_newest_of_them(self, quiet: Settings) -> None:
+        for night in range(3):
+            label(quiet, 50)
+            run = check(quiet, as_of=LATER + night * DAY)
+            assert run is not None
+            decided(quiet, run, "failed")
+        label(quiet, 10)
+
+        assert check(quiet, as_of=LATER + 3 * DAY) is None
+        assert "only 10 labels are new since the last (50 needed)" in last_run(quiet)["note"]
 
     def test_counts_failures_in_a_row_only(self, quiet: Settings) -> None:
         label(quiet, 50)

@@ -57,6 +57,18 @@ def test_a_broken_contract_that_a_task_found_is_not_closed_by_the_end_of_the_sam
         assert status == [("contract_broken", ("open", "open", "resolved")[night])]
 
 
+def test_once_it_is_back_each_task_is_told_though_it_had_failed_the_time_before(
+    alerting: Settings, hook: Webhook
+) -> None:
+    fail(alerting, "a", error="one")
+    fail(alerting, "b", error="two")
+    lived(alerting, 1)
+    fail(alerting, "a", 2, error="one")
+    fail(alerting, "b", 2, error="two")
+
+    assert [title.rsplit(".")[1] for title in titles(hook) if "over" not in title] == ["a failed", "b failed"] * 2
+
+
 class TestWhatEndsIt:
     """A finished night says nothing of the weekly upkeep, and upkeep nothing of a night."""
 

@@ -140,6 +140,25 @@ def test_the_same_night_again_says_nothing_new_even_where_a_person_closed_the_in
     assert scalar(world, "SELECT count(*) FROM studyml.monitoring_runs") == 2
 
 
+def test_a_night_with_too_few_outcomes_does_not_part_two_healthy_ones(world: Settings) -> None:
+    for night, (count, error) in enumerate(((10, BAD), (10, GOOD), (3, GOOD), (10, GOOD))):
+        forget(world)
+        errors(world, count, error, as_of=END + night * DAY)
+        judge(world, night)
+
+    assert incidents(world) == [("degraded", "resolved")]
+
+
+def test_long_after_one_is_over_the_next_is_told_without_it(world: Settings) -> None:
+    for night, error in ((0, BAD), (1, GOOD), (2, GOOD), (30, BAD)):
+        forget(world)
+        errors(world, 10, error, as_of=END + night * DAY)
+        judge(world, night)
+
+    assert "the night of 2026-03-31 00:00 UTC" in messages(world)[-1]
+    assert "is back" not in messages(world)[-1]
+
+
 def test_a_replay_stores_its_verdict_and_tells_nobody(world: Settings) -> None:
     errors(world, 10, BAD)
     finish(world, END + DAY)

@@ -112,6 +112,14 @@ def test_many_mapped_tasks_that_fail_at_once_are_one_message(alerting: Settings,
     assert len(hook.received) == 1
 
 
+def test_a_secret_in_the_name_of_a_run_is_not_told(alerting: Settings, hook: Webhook) -> None:
+    beating = load_settings(**{**alerting.model_dump(), "heartbeat_url": "https://beat.example.org/T0K3NPATH"})
+    fail(beating, dag_run_id="again T0K3NPATH")
+
+    assert "Run: again …." in hook.received[0]["message"]
+    assert "T0K3NPATH" not in str(hook.received)
+
+
 def test_tables_that_are_not_as_promised_are_a_broken_contract(alerting: Settings, hook: Webhook) -> None:
     fail(alerting, source_broken=True)
 
@@ -120,9 +128,10 @@ def test_tables_that_are_not_as_promised_are_a_broken_contract(alerting: Setting
     assert "#data-contract-broken" in hook.received[0]["message"]
 
 
-def test_a_failed_replay_pages_nobody(alerting: Settings, hook: Webhook) -> None:
+@pytest.mark.parametrize("dag", ["studyml_nightly", "studyml_score"])
+def test_a_failed_replay_pages_nobody(alerting: Settings, hook: Webhook, dag: str) -> None:
     finish(alerting, END)
-    fail(alerting, night=-1)
+    fail(alerting, dag_id=dag, night=-1)
 
     assert hook.asked == []
     assert scalar(alerting, "SELECT count(*) FROM studyml.incidents") == 0

@@ -1,0 +1,40 @@
+"""What happens between nights: silences end, pages are escalated, messages go out."""
+
+from datetime import timedelta
+
+from studyml.settings import Settings
+from studyml.steps.deliver_alerts import deliver_alerts
+from studyml.steps.handle_incidents import silence
+from tests.alerting.receivers import Webhook
+from tests.conftest import NOW
+from tests.steps.failing import alerting, fail, lived, titles
+
+__all__ = ["alerting"]
+HOUR = timedelta(hours=1)
+FAILED = "studyml: studyml_nightly.score.publish failed"
+
+
+def quiet(settings: Settings, begin: float, hours: float) -> None:
+    silence(settings, "task_failed", hours=hours, now=NOW + begin * HOUR, actor="ann", note="works on it")
+
+
+def test_a_page_that_a_silence_held_back_is_told_once_when_it_has_ended(alerting: Settings, hook: Webhook) -> None:
+    quiet(alerting, -1, 2)
+    fail(alerting)
+    for hours in (0.5, 1.1, 1.3):
+        deliver_alerts(alerting, now=NOW + hours * HOUR)
+        assert titles(hook) == ([] if hours < 1 else [FAILED])
+
+
+def test_whoever_is_on_call_hears_of_a_page_before_it_is_escalated(alerting: Settings, hook: Webhook) -> None:
+    fail(alerting)
+    lived(alerting, 1)
+    quiet(alerting, 24, 2)
+    fail(alerting, night=2, now=NOW + 25 * HOUR)
+
+    deliver_alerts(alerting, now=NOW + 26.1 * HOUR)
+    assert "studyml: again: studyml_nightly.score.publish failed" in titles(hook)
+    assert not [title for title in titles(hook) if "not acknowledged" in title]
+
+    deliver_alerts(alerting, now=NOW + 30.2 * HOUR)
+    assert "studyml: not acknowledged for over 4 h: studyml_nightly.score.publish failed" in titles(hook)
