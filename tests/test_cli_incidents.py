@@ -102,6 +102,13 @@ def test_all_that_happened_to_one_is_shown_with_what_was_sent(settings: Settings
     assert [each["event"] for each in json.loads(run("show", "1", "--json"))["events"]] == ["opened", "acknowledged"]
 
 
+def test_who_acknowledges_is_no_place_for_a_secret(settings: Settings, run: Run) -> None:
+    fail(settings)
+    run("ack", "1", "--by", SECRET)
+
+    assert query(settings, "SELECT acknowledged_by FROM studyml.incidents") == [("…",)]
+
+
 def test_one_that_is_closed_under_a_silence_says_when_that_is_told(settings: Settings, run: Run) -> None:
     fail(settings)
     run("silence", "task_failed", "--hours", "2", "--note", "works on it")

@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.alerts.arrivals import ARRIVALS
 from benchmarks.alerts.detectors import GUIDES_RULE, OURS, PEERS, Stream, guides_rule, ours, peer, peers_at_hand
 from benchmarks.alerts.errors import ERRORS_GROW, SESSIONS_GROW, ErrorPool, changed, guides_errors
-from benchmarks.alerts.measure import CHANGE_DAY, CHANGES, DAYS, KINDS, Case, Found, incidents, measure
+from benchmarks.alerts.measure import CHANGE_DAY, CHANGES, DAYS, KINDS, Case, Found, _count, incidents, measure
 from benchmarks.alerts.oracle import Oracle
 from benchmarks.alerts.report import print_report, targets
 from studyml.monitoring.degradation import RULES, expected_error, weigh
@@ -118,6 +118,20 @@ class TestDetectors:
 class TestMeasure:
     """A few years of each."""
 
+    def test_a_year_that_rings_already_says_nothing_of_a_delay_and_a_ringing_night_parts_no_incidents(self) -> None:
+        quiet = Stream(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), DAYS)
+
+        def rings(_: Stream) -> np.ndarray:
+            nights = np.zeros(DAYS, bool)
+            nights[[CHANGE_DAY - 1, CHANGE_DAY + 5]] = True
+            return nights
+
+        found = Found()
+        _count(found, rings, quiet, {(ERRORS_GROW, 0.5): quiet}, 1.0)
+        assert found.delays == {}
+        both = np.ones(DAYS, bool)
+        assert incidents(both, both) == 1
+
     def test_ours_is_quiet_while_nothing_changes_and_soon_sees_a_large_change(self, pool: ErrorPool) -> None:
         found = measure(pool, Case(pool.name, "even", 20.0), years=8, seed=3, peers=())
         assert found[OURS].alarms <= 2
@@ -163,6 +177,16 @@ class TestReport:
         assert print_report(Console(file=text, width=160), cells, oracles) == all(reached)
         assert f"{alarms:.2f}" in text.getvalue()
         assert "17" in text.getvalue()
+
+    def test_a_target_is_missed_by_its_worst_rate_and_its_worst_kind_of_change(self) -> None:
+        rates = {
+            Case("guide", "even", rate): {OURS: Found(10, alarms, 1, {(kind, 0.5): [days] for kind, days in both})}
+            for rate, alarms, both in (
+                (2.0, 0, ((ERRORS_GROW, 10), (SESSIONS_GROW, 40))),
+                (20.0, 5, ((ERRORS_GROW, 1), (SESSIONS_GROW, 2))),
+            )
+        }
+        assert [each.passed for each in targets(rates, [])] == [False, False, True]
 
     @pytest.mark.parametrize(
         ("of_oracle", "delay", "words"),

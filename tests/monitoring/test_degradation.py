@@ -193,6 +193,19 @@ class TestLimit:
         assert limit(noisier, LONGEST, 50) > limit(EXPECTED, LONGEST, 50)
 
 
+def test_the_windows_and_the_cap_are_those_of_the_decision_that_measured_them() -> None:
+    """What rings for nothing, and how often, was measured for these: docs/decisions/0005."""
+    assert {(each.days, each.minimum_outcomes, each.z) for each in RULES} == {
+        *((days, 10, 3.25) for days in (45, 30, 21, 14)),
+        *((days, 10, 3.7) for days in (7, 3)),
+    }
+    hours = np.linspace(1, 4, 400)
+    found = expected_error(hours, hours + np.linspace(0, 1, 400))
+    assert found is not None
+    errors = np.linspace(0, 1, 400) / (hours + np.linspace(0, 1, 400))
+    assert found.cap == pytest.approx(3 * np.quantile(errors, 0.95))
+
+
 class TestWeigh:
     """Which window decides, and what it says."""
 

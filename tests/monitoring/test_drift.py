@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,6 +177,39 @@ def test_a_tiny_shift_in_a_million_rows_is_significant_and_still_has_not_moved()
 
     assert found.p_value is not None
     assert found.p_value < 1e-6
+    assert not found.moved
+
+
+def test_p_values_are_adjusted_for_all_tests_of_the_night() -> None:
+    feature = NUMBERS[0]
+    now = changed(sample(600, 2), feature, lambda values: values * 1.05)
+    alone = named(compare(replace(BEFORE, profiles={feature: BEFORE.profiles[feature]}), now), feature)
+    among = compare(BEFORE, now)
+    tests = [
+        value
+        for each in among.features
+        for value in (each.p_value, each.missing_p_value, each.unseen_p_value)
+        if value is not None
+    ]
+    own = [value for value in (alone.p_value, alone.missing_p_value, alone.unseen_p_value) if value is not None]
+
+    assert alone.p_value is not None
+    assert alone.p_value == min(own)
+    assert len(tests) > 5
+    assert named(among, feature).p_value == pytest.approx(min(1, alone.p_value / len(own) * len(tests)))
+
+
+def test_a_rise_of_missing_values_that_is_beyond_chance_and_tiny_has_not_moved() -> None:
+    feature = NUMBERS[0]
+
+    def some_missing(values: np.ndarray) -> np.ndarray:
+        values[::100] = np.nan
+        return values
+
+    found = named(compare(BEFORE, changed(sample(20_000, 3), feature, some_missing)), feature)
+
+    assert found.missing_p_value is not None
+    assert found.missing_p_value < 0.01
     assert not found.moved
 
 

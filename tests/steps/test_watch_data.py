@@ -152,6 +152,27 @@ class TestTheContract:
         watch(world)
         assert "- 50 of 50 planned sessions were predicted with an impossible input left out\n" in message(world)
 
+    def test_counts_a_session_that_a_challenger_predicted_as_well_once(self, world: Settings) -> None:
+        scored(world, 50, warned=3)
+        predict_night(world, END, [(row, 2.0) for row in range(50)], role="challenger", served=False)
+        query(world, "UPDATE studyml.predictions SET input_warnings = ARRAY[%s] WHERE session_id < 3", IMPOSSIBLE)
+        watch(world)
+
+        assert incidents(world) == []
+
+    def test_names_the_reasons_of_all_nights_that_it_counted(self, world: Settings) -> None:
+        for night in range(7):
+            quarantine(world, 1, END + night * DAY)
+            query(
+                world,
+                "INSERT INTO studyml.nights (as_of, replay, started_at, first_started_at, finished_at)"
+                " VALUES (%s, false, %s, %s, %s)",
+                *(END + night * DAY, NOW, NOW, NOW),
+            )
+        watch(world, 6)
+
+        assert "- study_sessions.actual_duration: actual_duration is more than 24 (7 rows)\n" in message(world)
+
     @pytest.mark.parametrize(("removed", "broken"), [(9, False), (10, True)])
     def test_is_broken_by_outcomes_that_are_taken_back(self, world: Settings, removed: int, broken: bool) -> None:
         observed(world, 100, END - 5 * DAY)
