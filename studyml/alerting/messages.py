@@ -97,10 +97,12 @@ def contract_message(
     incident_id: int,
     links: Links,
     unscored: bool = False,
+    unplanned: bool = False,
 ) -> Message:
     """Too much of the source data is impossible (``found``: sentences), or there is no verdict (``unjudged``: why).
 
-    ``unscored``: most planned sessions got no prediction for it.
+    ``unscored``: most planned sessions got no prediction for it; ``unplanned``: there are none, and nothing else was
+    found.
     """
     night = f"Since: the night of {moment(as_of)}."
     see = "See which columns and reasons: the query in the runbook."
@@ -118,6 +120,15 @@ def contract_message(
                 "See which outcomes and predictions: the query in the runbook.",
                 "Judge again: clear judge in Airflow",
             ],
+            links=lines,
+        )
+    if unplanned:
+        return compose(
+            "no session is planned any more",
+            summary="The study app plans no session, so that analysts read no prediction.",
+            facts=[*found, night],
+            done=["The incident closes by itself when sessions are planned again, or after a week without any."],
+            steps=[have, "Ask the study app's owners whether that is so, as after the end of a term."],
             links=lines,
         )
     missed = "Analysts read nothing of those sessions until a night, or studyml score, can predict them."

@@ -43,12 +43,19 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
             good = "the night was judged, and what is new of the study app's data is as it should be"
             report_over(settings, connection, CONTRACT_BROKEN, at, note=good)
         return
-    unscored = _is_unscored(night_counts(connection, at.as_of))
+    counts = night_counts(connection, at.as_of)
+    unscored, unplanned = _is_unscored(counts), _is_unplanned(counts) and len(found) == 1 and unjudged is None
     problem = Problem(
         CONTRACT_BROKEN,
         PAGE if unscored else TICKET,
         lambda incident_id: contract_message(
-            [*found, *reasons], unjudged, as_of=at.as_of, incident_id=incident_id, links=links, unscored=unscored
+            [*found, *([] if unplanned else reasons)],
+            unjudged,
+            as_of=at.as_of,
+            incident_id=incident_id,
+            links=links,
+            unscored=unscored,
+            unplanned=unplanned,
         ),
         figures={"found": found, "reasons": reasons, "unjudged": unjudged},
     )
@@ -57,6 +64,10 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
 
 def _is_unscored(counts: NightCounts) -> bool:
     return counts.refused >= max(BROKEN_ROWS, UNSCORED_SHARE * counts.planned)
+
+
+def _is_unplanned(counts: NightCounts) -> bool:
+    return counts.planned == 0 and counts.planned_before >= FEW_ROWS
 
 
 def _was_broken_before(connection: Connection, as_of: datetime) -> bool:
@@ -98,14 +109,13 @@ def broken(counts: NightCounts, *, days: int = 1) -> list[str]:
         (counts.impossible, counts.planned, "planned sessions were predicted with an impossible input left out"),
         (counts.removed, counts.labelled, f"outcomes of the last 30 days were taken back or deleted{when}"),
     )
-    vanished = counts.planned == 0 and counts.planned_before >= FEW_ROWS
     return [
         *(
             f"{count} of {rows} {words}"
             for count, rows, words in shares
             if count >= BROKEN_ROWS and count >= BROKEN_SHARE * rows
         ),
-        *([f"no session is planned, up to {counts.planned_before} were in the week before"] if vanished else []),
+        *([f"no session is planned, up to {counts.planned_before} were before"] if _is_unplanned(counts) else []),
     ]
 
 

@@ -198,9 +198,11 @@ class TestTheContract:
             watch(world, night)
 
             assert incidents(world) == [("contract_broken", "ticket", "resolved" if night == 7 else "open")]
-        assert "- no session is planned, up to 60 were in the week before\n" in str(
-            query(world, "SELECT message_body FROM studyml.incident_events WHERE event = 'opened'")[0][0]
+        [(title, body)] = query(
+            world, "SELECT message_subject, message_body FROM studyml.incident_events WHERE event = 'opened'"
         )
+        assert title == "studyml: no session is planned any more"
+        assert "- no session is planned, up to 60 were before\n" in body
 
     def test_a_log_that_plans_little_may_plan_nothing(self, world: Settings) -> None:
         query(
