@@ -113,9 +113,12 @@ def _unless_held_up(
 def _unless_under_way(connection: Connection, cause: str, note: str) -> tuple[str | None, str]:
     """New labels alone do not bring another candidate while one is on trial or waits: no trial would ever end.
 
-    They are not used up, so the retraining is due as soon as that one is decided.
+    Nor while another retraining is not decided, which may be using them. They are not used up, so the retraining is due
+    as soon as that one is decided.
     """
     tried, waits = challenger(connection), waiting(connection)
+    if newest_undecided(connection) is not None:
+        return None, note
     if tried is not None:
         return None, f"{note}; they wait until the trial of {tried.version} is decided"
     if waits is not None:

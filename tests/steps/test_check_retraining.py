@@ -269,6 +269,19 @@ def test_one_that_runs_or_was_killed_is_named_where_none_is_due(quiet: Settings)
     assert check(quiet, as_of=LATER + DAY, force=True) is not None
 
 
+def test_two_nights_at_once_do_not_use_the_same_labels(quiet: Settings) -> None:
+    label(quiet, 50)
+    first = check(quiet)
+    assert first is not None
+    assert check(quiet, as_of=LATER + DAY) is None
+    assert last_run(quiet)["note"].startswith(
+        "50 new labels, 50 needed; the retraining begun at 2026-03-01 01:30 UTC runs"
+    )
+    decided(quiet, first, "failed")
+
+    assert check(quiet, as_of=LATER + 2 * DAY) is not None, "they were not used up"
+
+
 def test_fewer_labels_may_be_asked_for(quiet: Settings) -> None:
     label(quiet, 5)
 

@@ -10,10 +10,12 @@ import pytest
 from studyml.registry.versions import Version, champion
 from studyml.settings import Settings
 from studyml.steps import served_slices as module
+from studyml.steps.monitor import monitor
 from studyml.steps.opening import own_database
 from studyml.steps.served_slices import worst_slices
-from tests.conftest import END, FIRST_NIGHT
-from tests.scoring.world import VERSION, add_champion, create_source, insert, judged, query
+from tests.conftest import END, FIRST_NIGHT, NOW
+from tests.scoring.world import EARLIER, VERSION, add_champion, create_source, insert, judged, query
+from tests.steps.judged_nights import PRECISE
 
 DAY = timedelta(days=1)
 SESSIONS = 400
@@ -233,3 +235,22 @@ def test_a_trained_version_is_held_against_what_it_expected_of_each_length(lived
     assert [each["value"] for each in found] == ["night"]
     assert found[0]["ratio"] == pytest.approx(0.9 / 0.25, rel=0.3)
     assert "lengths allowed for" in found[0]["sentence"]
+
+
+def test_a_page_names_the_slices_of_the_version_that_it_is_about(world: Settings) -> None:
+    add_champion(world, END - 40 * DAY, version=EARLIER, relative_error=PRECISE)
+    for version, rows, weak in ((VERSION, range(200), 1), (EARLIER, range(200, SESSIONS), 0)):
+        hours = [3 + (2.0 if n // 40 % 4 == weak else 0.5) + 0.01 * (n % 7) for n in rows]
+        judged(
+            world,
+            [(n, date(n), actual, 3.0) for n, actual in zip(rows, hours, strict=True)],
+            observed_at=END,
+            version=version,
+        )
+
+    monitor(world, as_of=END, now=NOW)
+
+    [(body,)] = query(world, "SELECT message_body FROM studyml.incident_events WHERE message_body IS NOT NULL")
+    assert f"Version: {EARLIER}" in body
+    assert "Worst: Subject Physics: off by 2." in body
+    assert "History" not in body
