@@ -89,61 +89,61 @@ def failure_message(
     )
 
 
-def contract_message(
-    found: Sequence[str],
-    unjudged: str | None,
-    *,
-    as_of: datetime,
-    incident_id: int,
-    links: Links,
-    unscored: bool = False,
-    unplanned: bool = False,
-) -> Message:
-    """Too much of the source data is impossible (``found``: sentences), or there is no verdict (``unjudged``: why).
+def unjudged_message(why: str, *, as_of: datetime, incident_id: int, links: Links) -> Message:
+    """There is no verdict, since data that it rests on are impossible."""
+    return compose(
+        "the night could not be judged",
+        summary=f"Nobody knows whether the model is healthy: {why}.",
+        facts=[f"Since: the night of {moment(as_of)}."],
+        done=["Predictions go out as before. Neither a recovery nor a degradation is seen until this is mended."],
+        steps=[
+            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            "See which outcomes and predictions: the query in the runbook.",
+            "Judge again: clear judge in Airflow",
+        ],
+        links=links.lines(SECTIONS[CONTRACT_BROKEN], "studyml_nightly"),
+    )
 
-    ``unscored``: most planned sessions got no prediction for it; ``unplanned``: there are none, and nothing else was
-    found.
+
+def unplanned_message(found: Sequence[str], *, as_of: datetime, incident_id: int, links: Links) -> Message:
+    """There is nothing to predict where there was much before; ``found`` says how much."""
+    return compose(
+        "no session is planned any more",
+        summary="The study app plans no session, so that analysts read no prediction.",
+        facts=[*found, f"Since: the night of {moment(as_of)}."],
+        done=["The incident closes by itself when sessions are planned again, or after a week without any."],
+        steps=[
+            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            "Ask the study app's owners whether that is so, as after the end of a term.",
+        ],
+        links=links.lines(SECTIONS[CONTRACT_BROKEN], "studyml_nightly"),
+    )
+
+
+def contract_message(
+    found: Sequence[str], *, as_of: datetime, incident_id: int, links: Links, unscored: bool = False
+) -> Message:
+    """Too much of the source data cannot be used (``found``: sentences).
+
+    ``unscored``: most planned sessions got no prediction for it.
     """
-    night = f"Since: the night of {moment(as_of)}."
-    see = "See which columns and reasons: the query in the runbook."
-    owners = "Tell the study app's owners; what they correct is taken over by the next night."
-    have = f"Say that you have it: studyml alerts ack {incident_id or 'ID'}"
-    lines = links.lines(SECTIONS[CONTRACT_BROKEN], "studyml_nightly")
-    if not found:
-        return compose(
-            "the night could not be judged",
-            summary=f"Nobody knows whether the model is healthy: {unjudged}.",
-            facts=[night],
-            done=["Predictions go out as before. Neither a recovery nor a degradation is seen until this is mended."],
-            steps=[
-                have,
-                "See which outcomes and predictions: the query in the runbook.",
-                "Judge again: clear judge in Airflow",
-            ],
-            links=lines,
-        )
-    if unplanned:
-        return compose(
-            "no session is planned any more",
-            summary="The study app plans no session, so that analysts read no prediction.",
-            facts=[*found, night],
-            done=["The incident closes by itself when sessions are planned again, or after a week without any."],
-            steps=[have, "Ask the study app's owners whether that is so, as after the end of a term."],
-            links=lines,
-        )
     missed = "Analysts read nothing of those sessions until a night, or studyml score, can predict them."
     consequence = "most planned sessions got no prediction: " if unscored else ""
     return compose(
         f"{consequence}the study app's data break the data contract",
         summary="More of the study app's data than usual cannot be used.",
-        facts=[*found, *([f"the night could not be judged: {unjudged}"] if unjudged else []), night],
+        facts=[*found, f"Since: the night of {moment(as_of)}."],
         done=[
             *([missed] if unscored else []),
             "Rows that cannot be used are quarantined with their reason, not dropped; a wrong input counts as missing.",
             "The incident closes by itself when new rows are as they should be, two nights in a row.",
         ],
-        steps=[have, see, owners],
-        links=lines,
+        steps=[
+            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            "See which columns and reasons: the query in the runbook.",
+            "Tell the study app's owners; what they correct is taken over by the next night.",
+        ],
+        links=links.lines(SECTIONS[CONTRACT_BROKEN], "studyml_nightly"),
     )
 
 

@@ -1,11 +1,12 @@
 """Watch whether the study app's data are what the contract promises, and whether outcomes still arrive."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from studyml.alerting.incidents import CONTRACT_BROKEN, NO_NEW_LABELS, PAGE, TICKET, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem
 from studyml.alerting.message import Links
-from studyml.alerting.messages import contract_message, no_labels_message
+from studyml.alerting.messages import contract_message, no_labels_message, unjudged_message, unplanned_message
 from studyml.database.connection import Connection
 from studyml.database.night_counts import NightCounts, newest_label, night_counts, reasons_found
 from studyml.database.nights import finished_before
@@ -44,19 +45,18 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
             report_over(settings, connection, CONTRACT_BROKEN, at, note=good)
         return
     counts = night_counts(connection, at.as_of)
-    unscored, unplanned = _is_unscored(counts), _is_unplanned(counts) and len(found) == 1 and unjudged is None
+    unscored = _is_unscored(counts)
+    if not found:
+        describe = partial(unjudged_message, str(unjudged))
+    elif len(found) == 1 and _is_unplanned(counts) and unjudged is None:
+        describe = partial(unplanned_message, found)
+    else:
+        said = [] if unjudged is None else [f"the night could not be judged: {unjudged}"]
+        describe = partial(contract_message, [*found, *reasons, *said], unscored=unscored)
     problem = Problem(
         CONTRACT_BROKEN,
         PAGE if unscored else TICKET,
-        lambda incident_id: contract_message(
-            [*found, *([] if unplanned else reasons)],
-            unjudged,
-            as_of=at.as_of,
-            incident_id=incident_id,
-            links=links,
-            unscored=unscored,
-            unplanned=unplanned,
-        ),
+        lambda incident_id: describe(as_of=at.as_of, incident_id=incident_id, links=links),
         figures={"found": found, "reasons": reasons, "unjudged": unjudged},
     )
     report_problem(connection, problem, at, cool_off=timedelta(days=settings.incident_cool_off_days))

@@ -27,11 +27,15 @@ def every_message() -> dict[str, Message]:
             links=LINKS,
         ),
         "contract": messages.contract_message(
-            ["10 of 100 new outcomes were quarantined"], None, as_of=NIGHT, incident_id=7, links=LINKS
+            ["10 of 100 new outcomes were quarantined"], as_of=NIGHT, incident_id=7, links=LINKS
         ),
-        "unjudged": messages.contract_message(
-            [], "an error of the window is not a number", as_of=NIGHT, incident_id=7, links=LINKS
+        "unjudged": messages.unjudged_message(
+            "an error of the window is not a number", as_of=NIGHT, incident_id=7, links=LINKS
         ),
+        "unplanned": messages.unplanned_message(
+            ["no session is planned, up to 60 were before"], as_of=NIGHT, incident_id=7, links=LINKS
+        ),
+        "waiting": messages.waiting_message(version="v_2", deadline=NIGHT, incident_id=7, links=LINKS),
         "labels": messages.no_labels_message(
             days=7.2, newest=NIGHT, due=40, as_of=NIGHT + timedelta(days=7), incident_id=7, links=LINKS
         ),
@@ -82,7 +86,7 @@ def test_every_message_is_short_plain_and_leads_to_its_section_of_the_runbook(na
     assert len(message.subject) <= 120
     assert max(map(len, message.body.splitlines())) < 400
     [section] = re.findall(r"^Runbook: https://wiki\.example\.org/runbook#([a-z-]+)$", message.body, re.MULTILINE)
-    assert section in messages.SECTIONS.values()
+    assert section in {*messages.SECTIONS.values(), messages.WAITING_SECTION}
 
 
 @pytest.mark.parametrize("name", ["contract", "labels", "retraining", "scoring", "night"])
