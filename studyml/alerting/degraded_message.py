@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from studyml.alerting.message import Links, Message, compose, moment
+from studyml.alerting.message import Links, Message, compose, have_it, moment
 
 #: How every title about a degradation itself begins, whatever its figures.
 DEGRADED_TITLE = "predictions degraded"
@@ -71,7 +71,7 @@ def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: 
             _what_comes(found, pages),
         ],
         steps=[
-            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            have_it(incident_id),
             *_look(found),
         ],
         links=links.lines("degraded", "studyml_nightly", found.run_id, found.report),

@@ -93,6 +93,11 @@ def moment(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
+def have_it(incident_id: int) -> str:
+    """The step with which a person takes an incident on; before it has an id (0) the step says so."""
+    return f"Say that you have it: studyml alerts ack {incident_id or 'ID'}"
+
+
 def trial_message(now: datetime) -> Message:
     """The message of ``studyml alerts test``."""
     return Message("test message", f"This is a test, sent {moment(now)}. Nothing is wrong.")

@@ -13,7 +13,7 @@ from studyml.alerting.incidents import (
     TASK_FAILED,
     Incident,
 )
-from studyml.alerting.message import Links, Message, compose, moment
+from studyml.alerting.message import Links, Message, compose, have_it, moment
 
 #: The section of the runbook about each kind.
 SECTIONS = {
@@ -97,7 +97,7 @@ def unjudged_message(why: str, *, as_of: datetime, incident_id: int, links: Link
         facts=[f"Since: the night of {moment(as_of)}."],
         done=["Predictions go out as before. Neither a recovery nor a degradation is seen until this is mended."],
         steps=[
-            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            have_it(incident_id),
             "See which outcomes and predictions: the query in the runbook.",
             "Judge again: clear judge in Airflow",
         ],
@@ -113,7 +113,7 @@ def unplanned_message(found: Sequence[str], *, as_of: datetime, incident_id: int
         facts=[*found, f"Since: the night of {moment(as_of)}."],
         done=["The incident closes by itself when sessions are planned again, or after a week without any."],
         steps=[
-            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            have_it(incident_id),
             "Ask the study app's owners whether that is so, as after the end of a term.",
         ],
         links=links.lines(SECTIONS[CONTRACT_BROKEN], "studyml_nightly"),
@@ -139,7 +139,7 @@ def contract_message(
             "The incident closes by itself when new rows are as they should be, two nights in a row.",
         ],
         steps=[
-            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            have_it(incident_id),
             "See which columns and reasons: the query in the runbook.",
             "Tell the study app's owners; what they correct is taken over by the next night.",
         ],
@@ -160,7 +160,7 @@ def no_labels_message(
         ],
         done=["Predictions go out as before. Without new outcomes nothing newer is judged, and nothing retrained."],
         steps=[
-            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            have_it(incident_id),
             "Ask the study app's owners whether sessions are still recorded and their durations still written.",
         ],
         links=links.lines(SECTIONS[NO_NEW_LABELS], "studyml_nightly"),
@@ -177,7 +177,7 @@ def retraining_message(*, times: int, reasons: Sequence[str], stopped: bool, inc
         facts=list(reasons),
         done=[stays, breaker],
         steps=[
-            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            have_it(incident_id),
             "Read the reasons above; the runbook says what each asks for.",
         ],
         links=links.lines(SECTIONS[RETRAINING_FAILING], "studyml_nightly"),
@@ -210,7 +210,7 @@ def scoring_message(*, as_of: datetime, found: str, incident_id: int, links: Lin
             "The incident closes by itself when a night's predictions are complete.",
         ],
         steps=[
-            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            have_it(incident_id),
             "See which task is red or still running in Airflow, and read the last line of its log.",
             "Predict now: clear score.plan, trigger studyml_score, or run studyml score",
         ],
@@ -232,7 +232,7 @@ def night_missing_message(
             "The incident closes by itself when a night finishes.",
         ],
         steps=[
-            f"Say that you have it: studyml alerts ack {incident_id or 'ID'}",
+            have_it(incident_id),
             "Is studyml_nightly paused, still running, or red? Is the scheduler up?",
             "If Airflow stays down: studyml night",
         ],
@@ -283,7 +283,7 @@ def escalation_message(incident: Incident, *, hours: float, links: Links) -> Mes
             *([f"Version: {incident.model_version}."] if incident.model_version else []),
         ],
         steps=[
-            f"Say that you have it: studyml alerts ack {incident.id}",
+            have_it(incident.id),
             f"Read what was sent about it: studyml alerts show {incident.id}",
         ],
         links=links.lines(SECTIONS[incident.kind], "studyml_nightly"),

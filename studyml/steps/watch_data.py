@@ -37,14 +37,14 @@ def _watch_contract(settings: Settings, connection: Connection, at: Moment) -> N
     links = Links(settings.runbook_url, settings.airflow_url)
     verdict = stored_verdict(connection, at.as_of) or {}
     unjudged = str(verdict["reason"]) if verdict.get("verdict") == ERROR else None
-    found, days = _broken(connection, at.as_of)
+    counts = night_counts(connection, at.as_of)
+    found, days = _broken(connection, at.as_of, counts)
     reasons = reasons_found(connection, at.as_of, days=days)[:_MOST_REASONS] if found else []
     if not found and unjudged is None:
         if not _was_broken_before(connection, at.as_of):
             good = "the night was judged, and what is new of the study app's data is as it should be"
             report_over(settings, connection, CONTRACT_BROKEN, at, note=good)
         return
-    counts = night_counts(connection, at.as_of)
     unscored = _is_unscored(counts)
     if not found:
         describe = partial(unjudged_message, str(unjudged))
@@ -76,9 +76,8 @@ def _was_broken_before(connection: Connection, as_of: datetime) -> bool:
     return present is not None and before is not None and present.updated_as_of >= before
 
 
-def _broken(connection: Connection, as_of: datetime) -> tuple[list[str], int]:
-    """What breaks the contract, and over how many days the new rows were counted."""
-    counts = night_counts(connection, as_of)
+def _broken(connection: Connection, as_of: datetime, counts: NightCounts) -> tuple[list[str], int]:
+    """What breaks the contract, ``counts`` being the night's, and over how many days the new rows were counted."""
     found, rows = broken(counts), counts.outcomes + counts.quarantined
     is_clean = rows > 0 and counts.quarantined == 0
     # What the days before found was told by a night that has finished since, and may be closed: it takes a new row.

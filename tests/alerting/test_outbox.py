@@ -82,8 +82,9 @@ def test_an_address_that_is_named_twice_is_one_address(settings: Settings, hook:
     assert round_(hook.url(), hook.url()).sent == 1
 
 
-def test_a_message_that_an_address_never_accepts_holds_up_no_later_one(
-    settings: Settings, hook: Webhook, round_: Round
+@pytest.mark.parametrize("minutes", [0, 10])
+def test_a_message_that_an_address_did_not_accept_holds_up_no_later_one_whether_it_is_due_again_or_not(
+    settings: Settings, hook: Webhook, round_: Round, minutes: int
 ) -> None:
     write(settings, "poison")
     hook.status = 413
@@ -91,23 +92,9 @@ def test_a_message_that_an_address_never_accepts_holds_up_no_later_one(
     hook.status = 200
     write(settings, "later")
 
-    round_(hook.url())
+    round_(hook.url(), minutes=minutes)
 
     assert titles(hook) == ["later", "poison"]
-
-
-def test_a_message_that_failed_before_is_tried_after_a_fresh_one(
-    settings: Settings, hook: Webhook, round_: Round
-) -> None:
-    write(settings, "old")
-    hook.status = 500
-    round_(hook.url())
-    write(settings, "fresh")
-    hook.status = 200
-
-    round_(hook.url(), minutes=10)
-
-    assert titles(hook) == ["fresh", "old"]
 
 
 def test_a_message_that_is_refused_alone_holds_up_a_later_one_of_its_incident_for_two_tries(

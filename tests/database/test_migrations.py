@@ -180,6 +180,10 @@ class TestFromTheFirstRevisionToTheSecond:
             "ALTER TABLE studyml.predictions_build_9 ADD PRIMARY KEY (as_of, session_id, role);"
             "ALTER TABLE studyml.predictions ATTACH PARTITION studyml.predictions_build_9 FOR VALUES IN ('2026-03-02')",
         )
+        attached = (
+            "SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = 'studyml.predictions_build_9'::regclass"
+        )
+        assert ask(lived_url, attached) == [("studyml.predictions",)]
 
     def test_back_again_the_first_revision_has_its_objects_its_grants_and_its_data(self, lived_url: str) -> None:
         objects, before = ask(lived_url, OBJECTS), [ask(lived_url, query) for query in AS_BEFORE]
