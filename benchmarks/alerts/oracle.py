@@ -1,14 +1,15 @@
 """How soon a change is seen by a rule that is told what none can know: how errors are distributed before and after it.
 
 It adds up the logarithm of the likelihood ratio of each outcome, after the change to before it, starts again at 0
-whenever the sum falls below, and rings above a threshold (Page, Biometrika 1954). For independent outcomes it is the
-soonest in Lorden's sense of all that ring for nothing as rarely (Moustakides, Annals of Statistics 1986). It also knows
-which kind of change comes and how large, and its threshold is set by healthy years of the same log and pattern of
-arrivals, so that it rings for nothing as often as ours may.
+whenever the sum falls below, and rings above a threshold (Page, Biometrika 1954). It also knows which kind of change
+comes and how large, and its threshold is set by healthy years of the same log and pattern of arrivals, so that it rings
+for nothing as often as ours may.
 
-A yardstick, not a bound: the distributions are those of a log's rows, smoothed by Silverman's rule of thumb (1986).
-With less smoothing the rule tells the rows of a short log apart and is sooner, with more it is later; and in bursts
-outcomes depend on one another.
+Errors are those of a log's rows, each moved a little (by Silverman's rule of thumb, 1986), so that what the rule is
+told is exactly what it sees: of the rows themselves it would tell one from another. Of independent outcomes that are
+distributed so, as even arrivals are, no rule that looks at relative errors is sooner and rings for nothing as rarely,
+in Lorden's sense, the worst mean delay (Moustakides, Annals of Statistics 1986). In bursts outcomes depend on one
+another: there it is a yardstick.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,8 @@ Floats = NDArray[np.float64]
 #: Relative errors taken for equal.
 _SMALLEST = 1e-3
 _STEP, _TINY = 0.005, 1e-12
+#: Widths of the kernel beyond which there is next to nothing of it.
+_REACH = 5
 _LARGEST_THRESHOLD, _HALVINGS = 64.0, 10
 
 
@@ -44,16 +47,17 @@ def oracle(pool: ErrorPool, case: Case, kind: str, by: float, *, alarms_a_year: 
     random = np.random.default_rng([seed, list(ARRIVALS).index(case.arrivals), round(case.rate * 10), len(pool.actual)])
     before = (pool.actual - pool.predicted) / pool.predicted
     after = (changed(pool, kind, by) - pool.predicted) / pool.predicted
-    evidence = log_likelihood_ratio(after, before)
-    of_healthy, of_changed = evidence(before), evidence(after)
-    healthy = of_healthy[ARRIVALS[case.arrivals](random, pool, case.rate, 365 * years).row]
-    threshold = _threshold(healthy, alarms_a_year * years)
+    width = silverman(_size(before))
+    evidence = log_likelihood_ratio(after, before, width)
+    healthy = before[ARRIVALS[case.arrivals](random, pool, case.rate, 365 * years).row]
+    threshold = _threshold(evidence(moved(random, healthy, width)), alarms_a_year * years)
     delays = []
     for _ in range(years):
         arrived = ARRIVALS[case.arrivals](random, pool, case.rate, DAYS)
         since = np.searchsorted(arrived.day, CHANGE_DAY)
-        sums = np.concatenate([of_healthy[arrived.row[:since]], of_changed[arrived.row[since:]]])
-        rings = [at for at in alarms(sums, threshold) if at >= since]
+        errors = np.concatenate([before[arrived.row[:since]], after[arrived.row[since:]]])
+        increments = evidence(moved(random, errors, width))
+        rings = [at for at in alarms(increments, threshold) if at >= since]
         delays.append(arrived.day[rings[0]] - CHANGE_DAY + 1 if rings else np.inf)
     return Oracle(case, kind, by, float(np.quantile(delays, 0.5, method="lower")))
 
@@ -82,11 +86,17 @@ def _threshold(healthy: Floats, most: float) -> float:
     return high
 
 
-def log_likelihood_ratio(after: Floats, before: Floats) -> Callable[[Floats], Floats]:
-    """Of a relative error, after to before: by its sign and the smoothed logarithm of its size in the two samples."""
-    size = [np.log(np.maximum(np.abs(each), _SMALLEST)) for each in (after, before)]
-    edges = np.arange(min(map(np.min, size)) - 1, max(map(np.max, size)) + 1, _STEP)
-    width, ratio = silverman(size[1]), {}
+def moved(random: np.random.Generator, errors: Floats, width: float) -> Floats:
+    """``errors`` [n] drawn anew: each keeps its sign, the logarithm of its size moves by a normal of ``width``."""
+    sizes: Floats = np.exp(_size(errors) + width * random.standard_normal(len(errors)))
+    return np.copysign(sizes, errors)
+
+
+def log_likelihood_ratio(after: Floats, before: Floats, width: float) -> Callable[[Floats], Floats]:
+    """Of a relative error, after to before: by its sign and size in the two samples, as ``moved`` draws from them."""
+    size = [_size(each) for each in (after, before)]
+    edges = np.arange(min(map(np.min, size)) - _REACH * width, max(map(np.max, size)) + _REACH * width, _STEP)
+    ratio = {}
     for positive in (True, False):
         new, old = (
             _density(logs[(each > 0) == positive], len(each), width, edges)
@@ -95,11 +105,17 @@ def log_likelihood_ratio(after: Floats, before: Floats) -> Callable[[Floats], Fl
         ratio[positive] = np.log(new / old)
 
     def of(errors: Floats) -> Floats:
-        place = np.rint((np.log(np.maximum(np.abs(errors), _SMALLEST)) - edges[0]) / _STEP).astype(np.int64)
+        place = np.rint((_size(errors) - edges[0]) / _STEP).astype(np.int64)
         place = np.clip(place, 0, len(edges) - 1)
         return np.where(errors > 0, ratio[True][place], ratio[False][place])
 
     return of
+
+
+def _size(errors: Floats) -> Floats:
+    """The logarithm of the size of each [n]."""
+    logs: Floats = np.log(np.maximum(np.abs(errors), _SMALLEST))
+    return logs
 
 
 def silverman(values: Floats) -> float:
@@ -118,7 +134,7 @@ def silverman(values: Floats) -> float:
 def _density(logs: Floats, of: int, width: float, edges: Floats) -> Floats:
     """The density at each edge of a part of ``of`` values, never 0."""
     counts, _ = np.histogram(logs, np.append(edges, edges[-1] + _STEP))
-    reach = np.arange(-5 * width, 5 * width + _STEP / 2, _STEP)
-    kernel = np.exp(-((reach / width) ** 2) / 2)
+    half = round(_REACH * width / _STEP)
+    kernel = np.exp(-((np.arange(-half, half + 1) * _STEP / width) ** 2) / 2)
     smooth: Floats = np.convolve(counts, kernel / kernel.sum(), mode="same") / of / _STEP
     return smooth + _TINY

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.alerts.errors import ERRORS_GROW, ErrorPool
 from benchmarks.alerts.measure import Case
-from benchmarks.alerts.oracle import alarms, log_likelihood_ratio, oracle, silverman
+from benchmarks.alerts.oracle import alarms, log_likelihood_ratio, moved, oracle, silverman
 
 ROWS = 60_000
 
@@ -27,11 +27,12 @@ def pool() -> ErrorPool:
 def test_the_evidence_of_two_log_normals_is_a_line_in_the_logarithm_of_the_error(shift: float) -> None:
     random = np.random.default_rng(0)
     before = errors(random, 0.0)
-    evidence = log_likelihood_ratio(errors(random, shift), before)
+    width = silverman(np.log(np.abs(before)))
+    evidence = log_likelihood_ratio(errors(random, shift), before, width)
 
     # The kernel widens both: variances add up.
     sizes = np.linspace(-0.5, 0.5 + shift, 20)
-    line = shift * (sizes - shift / 2) / (0.5**2 + silverman(np.log(np.abs(before))) ** 2)
+    line = shift * (sizes - shift / 2) / (0.5**2 + width**2)
     assert evidence(np.exp(sizes)) == pytest.approx(line, abs=0.1)
     assert evidence(-np.exp(sizes)) == pytest.approx(line, abs=0.1)
 
@@ -39,10 +40,23 @@ def test_the_evidence_of_two_log_normals_is_a_line_in_the_logarithm_of_the_error
 def test_equal_samples_say_nothing_and_a_sign_does() -> None:
     before = errors(np.random.default_rng(1), 0.0)
 
-    assert log_likelihood_ratio(before, before)(before) == pytest.approx(0.0, abs=1e-9)
-    evidence = log_likelihood_ratio(np.abs(before), before)
+    assert log_likelihood_ratio(before, before, 0.1)(before) == pytest.approx(0.0, abs=1e-9)
+    evidence = log_likelihood_ratio(np.abs(before), before, 0.1)
     assert evidence(np.abs(before)).mean() == pytest.approx(np.log(2), rel=0.02)
     assert (evidence(before[before < 0]) < -10).all()
+
+
+@pytest.mark.parametrize("width", [0.2, 0.6])
+def test_what_the_rule_sees_is_distributed_as_it_is_told(width: float) -> None:
+    """Else it could tell the few rows of a log apart. The mean of a likelihood ratio is 1 where nothing changed."""
+    random = np.random.default_rng(3)
+    few = errors(random, 0.0)[:40]
+    seen = moved(random, np.tile(few, 5_000), width)
+
+    evidence = log_likelihood_ratio(few * 1.5, few, width)
+    assert np.exp(evidence(seen)).mean() == pytest.approx(1.0, abs=0.02)
+    assert ((seen > 0) == np.tile(few > 0, 5_000)).all()
+    assert np.exp(evidence(np.tile(few, 5_000))).mean() < 0.98
 
 
 def test_what_speaks_against_a_change_is_forgotten_and_an_alarm_starts_anew() -> None:
