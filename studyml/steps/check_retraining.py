@@ -7,7 +7,7 @@ from studyml.alerting.incidents import Incident, degraded_without_retraining
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.quarantine import record_quarantined
-from studyml.monitoring.ledger import new_labels, sessions_with_outcome, training_labels
+from studyml.monitoring.ledger import new_labels, training_labels
 from studyml.registry.approvals import waiting
 from studyml.registry.retraining import (
     abandon_undecided,
@@ -23,7 +23,7 @@ from studyml.registry.versions import champion, reject
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.recipients import redacted
-from studyml.steps.training_data import read_training_data
+from studyml.steps.training_data import read_training_data, too_few_since
 
 _logger = logging.getLogger("studyml")
 
@@ -102,7 +102,9 @@ def _unless_held_up(
     if cause not in (None, "first") and not force:
         cause, note = _unless_stopped(connection, settings, as_of, cause, note)
     if cause not in (None, "first"):
-        cause, note = _unless_too_few(connection, settings, as_of, cause, note)
+        # No try is made meanwhile, and no label used up.
+        too_few = too_few_since(settings, connection, as_of)
+        cause, note = (cause, note) if too_few is None else (None, f"{note}; {too_few}")
     begun = newest_undecided(connection)
     if cause is None and begun is not None:
         since = f"the retraining begun at {begun.started_at:%Y-%m-%d %H:%M} UTC"
@@ -143,20 +145,6 @@ def _unless_stopped(
         f"{settings.retraining_failures} retrainings failed in a row, and only {since} labels are new since the last"
         f" ({settings.retrain_min_labels} needed): see the incident, or retrain with --force"
     )
-
-
-def _unless_too_few(
-    connection: Connection, settings: Settings, as_of: datetime, cause: str | None, note: str
-) -> tuple[str | None, str]:
-    """With ``training_from`` only later sessions teach: while they are too few no try is made, and no label used up."""
-    start = settings.training_start
-    if start is None:
-        return cause, note
-    count = len(sessions_with_outcome(connection, after=start - timedelta(microseconds=1), as_of=as_of))
-    if count >= settings.retrain_min_labels:
-        return cause, note
-    since = f"{count} labelled sessions since {settings.training_from}, {settings.retrain_min_labels} needed"
-    return None, f"{note}; {since} (STUDYML_TRAINING_FROM)"
 
 
 def _refused(settings: Settings, connection: Connection, as_of: datetime, consumed: int, newest: int) -> int:

@@ -16,6 +16,7 @@ from studyml.registry import aftermath as aftermaths
 from studyml.registry.retraining import FAILED, breaker_open, decided_for, newest_in_a_row
 from studyml.registry.versions import Version
 from studyml.settings import Settings
+from studyml.steps.training_data import too_few_since
 
 _logger = logging.getLogger("studyml")
 
@@ -144,7 +145,7 @@ def _problem(
         moved=_moved(served.drift),
         report=None if blamed is None else f"studyml versions report {blamed}",
         run_id=dag_run_id,
-        **_retraining(settings, connection, known),
+        **_retraining(settings, connection, known, as_of),
     )
     return Problem(
         DEGRADED,
@@ -162,13 +163,17 @@ def _back_since(connection: Connection, known: Incident, as_of: datetime) -> dat
     return max((event.as_of for event in list_events(connection, known.id) if event.event == "reopened"), default=None)
 
 
-def _retraining(settings: Settings, connection: Connection, known: Incident | None) -> dict[str, Any]:
+def _retraining(
+    settings: Settings, connection: Connection, known: Incident | None, as_of: datetime
+) -> dict[str, Any]:
     """What was done about it, in words, and whether more is ahead; a message says by itself that one is due."""
     run = None if known is None else decided_for(connection, known.id)
     was_asked = known is not None and known.figures.get("asked") is not None
     if run is None or run.decision in FAILED:
         if not breaker_open(newest_in_a_row(connection), settings.retraining_failures):
-            return {"asks": ""} if was_asked else {}
+            too_few = too_few_since(settings, connection, as_of)
+            waits = {} if too_few is None else {"retraining": f"a retraining for it waits: {too_few}"}
+            return waits | ({"asks": ""} if was_asked else {})
         words = (
             "no retraining is started, since the last ones failed: it takes enough new labels, or studyml retrain"
             " --force"

@@ -1,7 +1,7 @@
 """The rows of one retraining: the ledger's labels joined with the source's features, refused rows named."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from studyml.database.vocabularies import read_vocabularies
 from studyml.features.definition import FEATURES, Assembled, assemble
 from studyml.features.history import HISTORY_FEATURES, SEQUENCE_FEATURES
 from studyml.frame import Frame, to_microseconds
-from studyml.monitoring.ledger import training_labels
+from studyml.monitoring.ledger import sessions_with_outcome, training_labels
 from studyml.settings import Settings
 from studyml.steps.opening import read_source
 from studyml.steps.read_history import with_training_history
@@ -88,3 +88,17 @@ def _column_of(reason: str) -> str:
     """The column that a reason is about: it begins with its name, or is about a key ("its student does not …")."""
     first, second, *_ = reason.split(" ")
     return f"{second}_id" if first == "its" else first
+
+
+def too_few_since(settings: Settings, connection: Connection, as_of: datetime) -> str | None:
+    """How many labelled sessions there are since ``training_from``, in words, where they are too few to learn from."""
+    start = settings.training_start
+    if start is None:
+        return None
+    count = len(sessions_with_outcome(connection, after=start - timedelta(microseconds=1), as_of=as_of))
+    if count >= settings.retrain_min_labels:
+        return None
+    return (
+        f"{count} labelled sessions since {settings.training_from}, {settings.retrain_min_labels} needed"
+        " (STUDYML_TRAINING_FROM)"
+    )

@@ -205,6 +205,14 @@ def test_while_the_breaker_is_open_no_retraining_is_promised(world: Settings) ->
     assert "Done: no retraining is started, since the last ones failed" in messages(world)[0]
 
 
+def test_while_too_few_sessions_may_teach_no_retraining_is_promised_yet(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world.model_copy(update={"training_from": END.date()}))
+
+    too_few = f"0 labelled sessions since {END.date()}, 50 needed (STUDYML_TRAINING_FROM)"
+    assert f"Done: a retraining for it waits: {too_few}." in messages(world)[0]
+
+
 def test_what_gets_worse_after_its_retraining_says_so_and_since_when(world: Settings) -> None:
     rejected_for(world)
     query(
