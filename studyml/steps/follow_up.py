@@ -163,9 +163,7 @@ def _back_since(connection: Connection, known: Incident, as_of: datetime) -> dat
     return max((event.as_of for event in list_events(connection, known.id) if event.event == "reopened"), default=None)
 
 
-def _retraining(
-    settings: Settings, connection: Connection, known: Incident | None, as_of: datetime
-) -> dict[str, Any]:
+def _retraining(settings: Settings, connection: Connection, known: Incident | None, as_of: datetime) -> dict[str, Any]:
     """What was done about it, in words, and whether more is ahead; a message says by itself that one is due."""
     run = None if known is None else decided_for(connection, known.id)
     was_asked = known is not None and known.figures.get("asked") is not None
