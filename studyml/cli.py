@@ -16,7 +16,7 @@ from studyml.cli_alerts import alerts_app
 from studyml.cli_backtest import backtest_command
 from studyml.cli_models import explain_command, reproduce_version, tune_command
 from studyml.cli_serving import register as register_serving_commands
-from studyml.cli_versions import versions_app
+from studyml.cli_versions import maintain_command, versions_app
 from studyml.errors import InputError, StudymlError
 from studyml.settings import load_settings
 from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, share, times, wall_clock
@@ -37,6 +37,7 @@ app.add_typer(versions_app, name="versions")
 app.add_typer(alerts_app, name="alerts")
 app.command("explain")(explain_command)
 app.command("tune")(tune_command)
+app.command("maintain")(maintain_command)
 app.command("backtest")(backtest_command)
 
 
@@ -225,6 +226,8 @@ def retrain_command(
         print(f"{result['decision']}: {result['version']}")
         for line in result["reasons"]:
             print(f"  {line}")
+    if force and result is None:
+        raise typer.Exit(1)
 
 
 @app.command("score")
@@ -243,18 +246,6 @@ def score_command(as_of: AsOf = None, as_json: Json = False) -> None:
         print("Nothing is planned: there was nothing to score.")
     else:
         print(f"{result['written']} predictions written, {result['refused']} sessions refused.")
-
-
-@app.command("maintain")
-def maintain_command(as_of: AsOf = None) -> None:
-    """Compare all labels, verify kept versions, prune by policy.
-
-    Example: studyml maintain
-    """
-    from studyml.steps.maintain import maintain
-
-    now = wall_clock()
-    print_json(maintain(load_settings(), as_of=parse_as_of(as_of, now), now=now))
 
 
 @app.command("report")

@@ -1,5 +1,6 @@
-"""The commands ``studyml versions`` that look, and ``prune``; those that decide what serves are in ``cli_serving``."""
+"""The commands ``studyml versions`` that look, ``prune`` and the weekly upkeep; ``cli_serving`` decides what serves."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from studyml.settings import load_settings
-from studyml.terminal import Json, hours, parse_as_of, print_json, print_table, say, utc_day, utc_time, wall_clock
+from studyml.terminal import AsOf, Json, hours, parse_as_of, print_json, print_table, say, utc_day, utc_time, wall_clock
 
 versions_app = typer.Typer(
     no_args_is_help=True, help="Model versions, what serves, and how to take it back.\n\nExample: studyml versions list"
@@ -183,12 +184,40 @@ def versions_prune(
         print_json({**asdict(found), "dry_run": dry_run})
         return
     word = "would be removed" if dry_run else "removed"
+    _show_kept(found.kept, found.versions, word)
+    typer.echo(f"{len(found.versions)} versions and {len(found.snapshots)} snapshots {word}.")
+
+
+def maintain_command(as_of: AsOf = None, as_json: Json = False) -> None:
+    """Compare all labels, verify kept versions, prune by policy.
+
+    Example: studyml maintain
+    """
+    from studyml.steps.maintain import maintain
+
+    now = wall_clock()
+    found = maintain(load_settings(), as_of=parse_as_of(as_of, now), now=now)
+    if as_json:
+        print_json(found)
+        return
+    _show_kept(found["kept_versions"], found["pruned_versions"], "removed")
+    labels = found["labels"]
+    typer.echo(f"Labels: {labels['new']} new, {labels['corrected']} corrected, {labels['removed']} removed.")
+    typer.echo(
+        f"{found['verified']} kept versions are whole. Removed: {len(found['pruned_versions'])} versions,"
+        f" {len(found['dropped_snapshots'])} snapshots, {len(found['dropped_nights'])} nights of predictions,"
+        f" {len(found['dropped_builds'])} unfinished builds."
+    )
+    if found["unknown_folders"]:
+        typer.echo(f"Left alone, since no version here has that name: {' '.join(found['unknown_folders'])}")
+
+
+def _show_kept(kept: Mapping[str, str], removed: Sequence[str], word: str) -> None:
     print_table(
         ("version", "", "why"),
-        [(version, "kept", why) for version, why in found.kept.items()]
-        + [(version, word, "no rule keeps it") for version in found.versions],
+        [(version, "kept", why) for version, why in kept.items()]
+        + [(version, word, "no rule keeps it") for version in removed],
     )
-    typer.echo(f"{len(found.versions)} versions and {len(found.snapshots)} snapshots {word}.")
 
 
 def _deployed(found: Any) -> str:

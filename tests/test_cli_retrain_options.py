@@ -83,6 +83,20 @@ def test_where_too_few_sessions_are_left_the_decision_says_since_when(
     assert "no network is trained on fewer than 50 labels of sessions since 2026-03-01" in out
 
 
+def test_what_a_person_asked_for_and_did_not_get_is_an_exit_status(
+    run: Run, lived: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("STUDYML_DATABASE_URL", lived.database)
+    monkeypatch.setenv("STUDYML_ARTIFACT_ROOT", str(lived.artifact_root))
+    too_few = ("--training-from", END.date().isoformat())
+
+    status, _, err = run("--force", *too_few)
+    assert status == 1
+    assert err.strip() == "nothing was trained: see why above"
+    assert caplog.messages[-1].endswith(" labelled sessions since 2026-03-01, 50 needed (STUDYML_TRAINING_FROM)")
+    assert run(*too_few)[0] == 0
+
+
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("other", [("--force",), ("--architecture", "lstm"), ("--training-from", "2026-07-24")])
 def test_to_reproduce_a_version_no_other_option_may_be_given(run: Run, other: tuple[str, ...]) -> None:

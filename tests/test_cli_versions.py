@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from studyml.cli import versions_app
+from studyml.cli import app, versions_app
 from studyml.errors import InputError
 from studyml.settings import Settings
 from studyml.terminal import who
@@ -113,6 +114,21 @@ def test_approving_what_serves_says_that_it_serves_already(lived: Settings, monk
 
     assert said == f"{serving} serves already.\n"
     assert query(lived, "SELECT count(*) FROM studyml.deployments") == before
+
+
+def test_the_weekly_upkeep_by_hand_is_a_table_for_a_person_and_a_document_for_a_program(
+    lived: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDYML_DATABASE_URL", lived.database)
+    monkeypatch.setenv("STUDYML_ARTIFACT_ROOT", str(lived.artifact_root))
+    [champion] = champions(lived)
+
+    printed = CliRunner().invoke(app, ["maintain"], catch_exceptions=False).stdout
+    found = json.loads(CliRunner().invoke(app, ["maintain", "--json"], catch_exceptions=False).stdout)
+
+    assert re.search(rf"^{champion} +kept +\S", printed, re.MULTILINE)
+    assert f"{found['verified']} kept versions are whole." in printed
+    assert champion in found["kept_versions"]
 
 
 def test_where_the_login_has_no_name_a_person_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:

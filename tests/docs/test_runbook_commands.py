@@ -1,6 +1,7 @@
 """Every command that the runbook names works on a database that has lived, as a person at night expects."""
 
 import shlex
+from datetime import timedelta
 from itertools import count
 
 import psycopg2
@@ -119,6 +120,9 @@ def filled_in(settings: Settings, words: list[str]) -> list[str]:
         )
         night = [] if words[0] != "explain" else ["--as-of", FIRST_NIGHT.isoformat()]  # later ones have nothing planned
         return [*(session if word == "12" else word for word in words), *night]
+    if "--training-from" in words:
+        since = (FIRST_NIGHT - timedelta(days=30)).date().isoformat()
+        return [since if word == "2026-07-24" else word for word in words]
     return [version_for(settings, words, word) if word.startswith("v_") else word for word in words]
 
 
