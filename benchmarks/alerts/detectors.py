@@ -61,7 +61,7 @@ def guides_rule(stream: Stream, baseline: float) -> tuple[Nights, Nights]:
 
 
 def ours(stream: Stream, expected: ExpectedError) -> Nights:
-    """The nights on which a window confirms and no shorter one shows that it is over."""
+    """The nights on which a window confirms, no shorter one shows that it is over, and 30 days have ten outcomes."""
     counts = stream.per_day()
     sums = stream.per_day(np.minimum(stream.absolute_errors / stream.predicted, expected.cap))
     rings, is_over = np.zeros(stream.days, bool), np.zeros(stream.days, bool)
@@ -72,7 +72,7 @@ def ours(stream: Stream, expected: ExpectedError) -> Nights:
         ratio = total / of_n / expected.mean
         rings |= enough & ~is_over & (ratio > limit(expected, window, of_n))
         is_over |= enough & (ratio <= over_limit(expected, of_n))
-    return rings
+    return rings & (over(counts, GUIDES_DAYS) >= GUIDES_OUTCOMES)
 
 
 def peer(name: str, stream: Stream) -> Nights:

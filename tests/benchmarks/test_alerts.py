@@ -13,6 +13,8 @@ from benchmarks.alerts.measure import CHANGE_DAY, CHANGES, DAYS, KINDS, Case, Fo
 from benchmarks.alerts.oracle import Oracle
 from benchmarks.alerts.report import print_report, targets
 from studyml.monitoring.degradation import RULES, expected_error, weigh
+from studyml.monitoring.rolling import Rolling
+from studyml.monitoring.verdict import CONFIRMED, Rule, judge
 
 PEER = pytest.mark.skipif(not peers_at_hand(), reason="river is not installed")
 
@@ -73,18 +75,21 @@ class TestArrivals:
 class TestDetectors:
     """What rings, and when."""
 
-    def test_our_nights_are_those_of_the_rule_that_serves(self, pool: ErrorPool) -> None:
-        stream = a_year(pool, 3.0, change=0.4)
+    @pytest.mark.parametrize("rate", [0.3, 3.0])
+    def test_our_nights_are_those_of_the_verdict_that_pages(self, pool: ErrorPool, rate: float) -> None:
+        stream = a_year(pool, rate, change=0.9)
         expected = expected_error(pool.actual[::7], pool.predicted[::7], pool.student[::7])
         assert expected is not None
-        errors = np.minimum(np.abs(stream.actual - stream.predicted) / stream.predicted, expected.cap)
+        errors = np.minimum(stream.absolute_errors / stream.predicted, expected.cap)
         found = []
         for night in range(DAYS):
             inside = {rule.days: (stream.day <= night) & (stream.day > night - rule.days) for rule in RULES}
             weighed = weigh(
                 expected, {d: (int(rows.sum()), errors[rows].mean()) for d, rows in inside.items() if rows.any()}
             )
-            found.append(weighed is not None and weighed.confirmed)
+            month = stream.absolute_errors[inside[30]]
+            rolling = Rolling("served", len(month), float(month.mean()) if len(month) else None, None)
+            found.append(judge(rolling, Rule(pool.mae, 1.2, 10), weighed).verdict == CONFIRMED)
 
         assert ours(stream, expected).tolist() == found
         assert any(found)
