@@ -36,6 +36,8 @@ from studyml.alerting.told import held_back, is_believed_open, paged_at, was_tol
 from studyml.errors import RegistryError
 
 ACTOR = "studyml"
+#: By no more than that do the clocks of machines that are in order differ.
+CLOCKS_DIFFER = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,14 @@ class Moment:
 
     as_of: datetime
     now: datetime
+
+    def is_before(self, night: datetime) -> bool:
+        """Whether ``night`` is a later one, and not of a clock that was ahead."""
+        return self.as_of < night and self.is_possible(night)
+
+    def is_possible(self, noted: datetime) -> bool:
+        """Whether a time can have been noted before now: one far ahead of the wall clock was, by a wrong one."""
+        return noted <= self.now + CLOCKS_DIFFER
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,8 @@ def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool
     if present is not None:
         return _update(connection, present, problem, at)
     before = newest_of_kind(connection, problem.kind)
-    if before is not None and before.updated_as_of >= at.as_of and not problem.repeats:
+    is_known = before is not None and (before.updated_as_of == at.as_of or at.is_before(before.updated_as_of))
+    if is_known and not problem.repeats:
         return "known"
     if before is not None and before.is_reopened_at(at.as_of, cool_off):
         title = problem.message(before.id).title
@@ -204,7 +215,7 @@ def report_recovery(
     An incident that a later night has updated is left alone: an older night run again does not end it.
     """
     present = open_of_kind(connection, kind)
-    if present is None or present.updated_as_of > at.as_of:
+    if present is None or at.is_before(present.updated_as_of):
         return None
     resolve(connection, present, at, actor=ACTOR, note=note, message=message(present))
     return present

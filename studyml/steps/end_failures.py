@@ -18,7 +18,7 @@ def end_nights_failures(settings: Settings, connection: Connection, at: Moment, 
     What this very night found stays, and so does what a later night found.
     """
     present = open_of_kind(connection, TASK_FAILED)
-    if present is None or present.updated_as_of > at.as_of or is_of_this_night(connection, present, at):
+    if present is None or at.is_before(present.updated_as_of) or is_of_this_night(connection, present, at):
         return
     _end(settings, connection, present, {task for task in present.figures if not _is_upkeep(task)}, at, note)
 

@@ -27,4 +27,5 @@ def is_of_this_night(connection: Connection, incident: Incident, at: Moment) -> 
     begun = started_at(connection, at.as_of)
     if begun is None or incident.updated_as_of < at.as_of:
         return False
-    return newest_event_at(connection, incident.id) >= begun
+    newest = newest_event_at(connection, incident.id)
+    return newest >= begun and at.is_possible(newest)

@@ -68,6 +68,19 @@ class TestANightThatIsMissing:
         assert incidents(settings) == [("night_missing", "page", "resolved")]
         assert subjects(settings)[-1] == "studyml: over: no night has finished for 27 h"
 
+    def test_is_over_and_told_again_although_the_clock_was_ahead_when_it_was_told(self, settings: Settings) -> None:
+        finish(settings, END)
+        scoring(settings, "complete")
+        look(settings, 60 * 24)
+
+        finish(settings, END + DAY)
+        scoring(settings, "complete", END + DAY)
+        look(settings, 25)
+        assert incidents(settings) == [("night_missing", "page", "resolved")]
+        look(settings, 52)
+        assert incidents(settings)[-1] == ("night_missing", "page", "open")
+        assert subjects(settings)[-1] == "studyml: no night has finished for 28 h"
+
     def test_is_not_over_because_the_last_one_is_run_again(self, settings: Settings) -> None:
         finish(settings, END)
         scoring(settings, "complete")
