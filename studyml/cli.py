@@ -223,9 +223,7 @@ def retrain_command(
     if as_json:
         print_json(result)
     elif result is not None:
-        print(f"{result['decision']}: {result['version']}")
-        for line in result["reasons"]:
-            print(f"  {line}")
+        print("\n  ".join([f"{result['decision']}: {result['version']}", *result["reasons"]]))
     if force and result is None:
         raise typer.Exit(1)
 

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from studyml import addresses
 from studyml.errors import SettingsError
 from studyml.hyperparameters import Hyperparameters
 
 # PostgreSQL counts timeouts in milliseconds of 31 bits, and days are added to dates: both have an end.
 _LONGEST_DAYS = 36_500
-_S3_ADDRESS = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.'()-]+)*")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 
@@ -158,39 +158,24 @@ class Settings(BaseSettings):
     @field_validator("database_url", "source_url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        # Airflow writes postgres://; SQLAlchemy's form names the driver: all of them mean the same server.
-        url = re.sub(r"^(postgres|postgresql\+psycopg2)://", "postgresql://", value.get_secret_value())
-        if not url.startswith("postgresql://"):
-            raise ValueError("must look like postgresql://user:password@host:5432/name")
-        if not _can_be_parsed(url):
-            raise ValueError(
-                "cannot be parsed: write special characters of user and password as %XX, such as %40 for @"
-            )
-        return SecretStr(url)
+        return None if value is None else SecretStr(addresses.postgresql_address(value.get_secret_value()))
 
     @field_validator("heartbeat_url")
     @classmethod
     def _is_web_address(cls, value: SecretStr) -> SecretStr:
-        if re.fullmatch(r"(https?://[^\s/?#]+\S*)?", value.get_secret_value()):
-            return value
-        raise ValueError("must look like https://host/path")
+        return SecretStr(addresses.web_address(value.get_secret_value()))
+
+    @field_validator("runbook_url", "airflow_url")
+    @classmethod
+    def _is_public(cls, value: str) -> str:
+        return addresses.public_address(value)
 
     @field_validator("artifact_root", mode="before")
     @classmethod
     def _is_folder_or_address(cls, value: object) -> object:
         if "://" not in str(value):
             return Path(value) if isinstance(value, str) else value
-        address = str(value).rstrip("/")
-        if "@" in address:
-            raise ValueError(
-                "must not hold credentials: write s3://bucket/prefix, and set AWS_ACCESS_KEY_ID and"
-                " AWS_SECRET_ACCESS_KEY"
-            )
-        if not _S3_ADDRESS.fullmatch(address):
-            raise ValueError("must be a local or mounted folder, or look like s3://bucket/prefix")
-        return address
+        return addresses.object_store_address(str(value))
 
     @field_validator("training_from", mode="before")
     @classmethod
@@ -233,35 +218,17 @@ class Settings(BaseSettings):
     @property
     def alert_addresses(self) -> tuple[str, ...]:
         """The addresses that page; each is a secret."""
-        return _addresses(self.alert_urls)
+        return addresses.several(self.alert_urls.get_secret_value())
 
     @property
     def ticket_addresses(self) -> tuple[str, ...]:
         """The addresses for tickets, those that page where there are none of their own; each is a secret."""
-        return _addresses(self.ticket_urls) or self.alert_addresses
+        return addresses.several(self.ticket_urls.get_secret_value()) or self.alert_addresses
 
     @property
     def escalation_addresses(self) -> tuple[str, ...]:
         """The addresses for pages that nobody acknowledged, by default those that page; each is a secret."""
-        return _addresses(self.escalation_urls) or self.alert_addresses
-
-
-def _addresses(urls: SecretStr) -> tuple[str, ...]:
-    given = urls.get_secret_value().strip(" ,\t\r\n")
-    return tuple(re.split(r"[\s,]+(?=[A-Za-z0-9]+://)", given)) if given else ()
-
-
-def _can_be_parsed(url: str) -> bool:
-    from psycopg2 import ProgrammingError
-    from psycopg2.extensions import parse_dsn
-
-    try:
-        parts = parse_dsn(url)
-    except ProgrammingError:
-        return False
-    # A slash or an at sign in the password moves what follows it into another part.
-    misplaced = "@" in parts.get("host", "") or "@" in parts.get("dbname", "")
-    return not misplaced and all(re.fullmatch(r"\d{0,5}", port) for port in parts.get("port", "").split(","))
+        return addresses.several(self.escalation_urls.get_secret_value()) or self.alert_addresses
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -264,3 +264,11 @@ def test_a_heartbeat_goes_to_a_web_address(address: str) -> None:
     with pytest.raises(SettingsError, match=r"^heartbeat_url is not usable: must look like https://host/path\.$"):
         load_settings(heartbeat_url=address)
     assert load_settings(heartbeat_url="http://host:8000/path?a=b").heartbeat_url
+
+
+@pytest.mark.parametrize("name", ["runbook_url", "airflow_url"])
+def test_what_is_linked_in_messages_holds_no_login(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    message = refusal(monkeypatch, f"STUDYML_{name.upper()}", "https://ops:topsecret@airflow.example.org")
+    assert message.endswith("is not usable: stands in every message: leave out the login before the @.")
+    assert "topsecret" not in message
+    assert load_settings(**{name: "https://airflow.example.org/@ops"})

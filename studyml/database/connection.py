@@ -118,9 +118,10 @@ def translate(url: str, error: psycopg2.Error) -> StudymlError:
 
 def words_of(error: psycopg2.Error) -> str:
     """What PostgreSQL says first, in one line without its full stop, and without the value that it refuses."""
-    text = str(error.diag.message_primary or error).strip().splitlines()
-    line = text[0] if text else type(error).__name__
+    text = str(error.diag.message_primary or error).strip()
     if isinstance(error, psycopg2.DataError):
-        line = re.sub(r'".*"', '"…"', line)
+        # Before it is cut: a value may hold a line break, and then its closing quote would be gone.
+        text = re.sub(r'".*"', '"…"', text, flags=re.DOTALL)
+    line = next(iter(text.splitlines()), type(error).__name__)
     line = re.sub(r"postgres(ql)?://\S+", "postgresql://…", line)
     return re.sub(r"\s+", " ", line).strip().rstrip(".")

@@ -84,12 +84,68 @@ def test_the_password_of_a_database_is_masked_wherever_it_is_written(address: st
             'CONTEXT:  COPY students, line 3, column name: "Ann Lee"',
             'CONTEXT:  COPY students, line 3, column name: "…"',
         ),
+        ("DETAIL:  Failing row contains (7, Ann\nLee, null).", "DETAIL:  Failing row contains (…)."),
+        ("Key (name)=(Ann (Lee) somebody) already exists.", "Key (name)=(…) already exists."),
+        ("Key (name)=(Ann\nsomebody) is not present in", "Key (name)=(…) is not present in"),
+        ('COPY students, line 3: "Ann\nsomebody', 'COPY students, line 3: "…"'),
+        ('invalid input syntax for type integer: "Ann\nLee"', 'invalid input syntax for type integer: "…"'),
+        ("told ann@localhost and ann%40example.org", "told … and …"),
+        ("host=db password='somebody Ann' dbname=x", "host=db password=… dbname=x"),
+        ("conn: pwd=somebody; timeout=3", "conn: pwd=…; timeout=3"),
+        ("GET https://x.org/y?token=somebody&page=2", "GET https://x.org/y?token=…&page=2"),
+        ("https://b.s3.org/k?X-Amz-Signature=somebody", "https://b.s3.org/k?X-Amz-Signature=…"),
+        ("https://ops:some/body@b.org/x", "https://…@b.org/x"),
+        ('{"api_key": "somebody", "n": 3}', '{"api_key": …, "n": 3}'),
+        ("aws_secret_access_key=somebody/c3+Ann", "aws_secret_access_key=…"),
+        ("AKIAIOSFODNN7EXAMPLE is refused", "… is refused"),
+        ("Authorization: Bearer c3.Ann0somebody", "Authorization: Bearer …"),
+        ("slack://c3/Ann/somebody, then", "slack://… then"),
+        ("https://api.telegram.org/bot1:c3somebody/sendMessage: 404", "https://api.telegram.org/bot… 404"),
     ],
 )
 def test_what_nobody_configured_is_masked_by_its_form(text: str, redacted: str) -> None:
     assert redact(text, []).startswith(redacted)
     for word in ("somebody", "c3", "Ann", "ann"):
         assert word not in redact(text, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user and password are right; token 3 of 7; the basic reasons; a secret is set",
+        "http://airflow:8080/dags/studyml_nightly/runs/scheduled__2026-03-01T01:00:00+00:00",
+        "studyml_nightly.judge failed: the disk of 10.0.0.1 is full at s3://bucket/prefix",
+        "see https://example.org/docs/runbook.md#a-night-did-not-run",
+    ],
+)
+def test_what_messages_are_made_of_has_none_of_these_forms(text: str) -> None:
+    logins = ("postgresql://airflow:airflow@h/x", "postgresql://u:1@h/x", "postgresql://u:night7@h/x")
+    secrets = {secret for each in logins for secret in database_secrets(each)}
+    assert redact(text, {*secrets, *address_secrets("json://ops.example.org/studyml_nightly")}) == text
+
+
+def test_a_short_password_is_masked_where_it_is_a_word_of_its_own() -> None:
+    text = redact("studyml_nightly: night, night!", database_secrets("postgresql://u:night@h/x"))
+    assert text == "studyml_nightly: …, …!"
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("mailto://u:S3cret%20Pw@h", "S3cret Pw"),
+        ("mailto://u:S3cret%20Pw@h", "S3cret+Pw"),
+        ("mailto://u:S3cret%2FPw@h", "S3cret%2fPw"),
+        ("mailtos://u:hun@ter2@mail.org?to=a@b.org", "hun@ter2"),
+        ("mailtos://u:hun/ter2@mail.org", "hun/ter2"),
+    ],
+)
+def test_a_password_is_masked_however_it_is_escaped(address: str, written: str) -> None:
+    assert redact(f"535 {written}, refused", address_secrets(address)) == "535 …, refused"
+
+
+def test_a_token_with_a_dot_is_no_host() -> None:
+    secrets = set(address_secrets("matrix://ab12cd.ef34gh56@chat.example.org"))
+    assert redact("ab12cd.ef34gh56 at chat.example.org", secrets) == "… at chat.example.org"
 
 
 def test_a_value_that_postgresql_does_not_take_is_masked() -> None:

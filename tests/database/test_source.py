@@ -249,6 +249,7 @@ class TestWhatIsRefused:
         [
             ("ALTER COLUMN id TYPE uuid USING gen_random_uuid()", "uuid"),
             ("ALTER COLUMN energy_level TYPE text USING 'high'", 'double precision: "…"'),
+            ("ALTER COLUMN energy_level TYPE text USING E'high\\nborn 1990'", 'double precision: "…"'),
             ("ALTER COLUMN session_date TYPE jsonb USING '{}'", "jsonb"),
         ],
     )
@@ -258,6 +259,7 @@ class TestWhatIsRefused:
         with pytest.raises(StudymlError, match=words) as caught:
             sessions(app)
         assert "app.study_sessions" in str(caught.value)
+        assert "high" not in str(caught.value)
 
     def test_a_user_without_the_right_is_told_to_ask_for_it(self, app: str) -> None:
         def work(connection: Connection) -> None:

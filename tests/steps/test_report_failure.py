@@ -26,6 +26,15 @@ def test_a_failure_opens_an_incident_and_sends_its_message(alerting: Settings, h
     assert "the folder of version v_1 is missing." in hook.received[0]["message"]
 
 
+def test_what_no_database_can_store_in_an_error_keeps_its_message_from_nobody(
+    alerting: Settings, hook: Webhook
+) -> None:
+    fail(alerting, error="the folder caf\udce9 \0is missing.")
+
+    assert "the folder caf? is missing." in hook.received[0]["message"]
+    assert scalar(alerting, "SELECT count(*) FROM studyml.incidents") == 1
+
+
 def test_the_same_task_again_is_logged_and_not_sent(alerting: Settings, hook: Webhook) -> None:
     fail(alerting)
     fail(alerting, night=1)
