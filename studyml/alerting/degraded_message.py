@@ -11,6 +11,8 @@ from studyml.alerting.message import Links, Message, compose, have_it, moment
 DEGRADED_TITLE = "predictions degraded"
 #: When a person is asked, once for an incident: of a retraining that is ahead, and of one that was decided.
 NO_HELP_YET, A_PERSON = "when the retraining did not help", "when a person has to decide"
+#: Where each promotion is approved by a person.
+TO_APPROVE = f"when a version waits for approval, {NO_HELP_YET}"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Findings:
     the version predicted.
 
     ``back_since`` is the night in which a problem that was over came back; ``judged_before`` whether any earlier night
-    was judged; ``retraining_ahead`` whether a retraining has yet to be decided; ``asks`` when a person is asked, if so.
+    was judged; ``retraining_ahead`` whether a retraining has yet to be decided; ``asks`` when a person is asked, if so;
+    ``waiting`` is the version that waits for approval.
     """
 
     verdict: Mapping[str, Any]
@@ -44,6 +47,7 @@ class Findings:
     judged_before: bool = True
     retraining_ahead: bool = True
     asks: str = NO_HELP_YET
+    waiting: str | None = None
 
 
 def degraded_message(found: Findings, links: Links, *, incident_id: int, pages: bool) -> Message:
@@ -127,11 +131,22 @@ def _direction(verdict: Mapping[str, Any]) -> list[str]:
 
 
 def _look(found: Findings) -> list[str]:
+    if found.waiting is not None:
+        return asked_to_approve(found.waiting)
     if not found.retraining_ahead:
         return ["Look for changed source data: see the runbook."]
     return [
         "When the night has finished, see what the retraining decided: studyml report",
         "If it was rejected, or the error jumped: look for changed source data, see the runbook.",
+    ]
+
+
+def asked_to_approve(version: str) -> list[str]:
+    """What a person does about a version that waits for approval."""
+    return [
+        f"See what it does: studyml versions report {version}",
+        f"Say yes or no in Airflow (Required Actions), or: studyml versions approve {version} --reason ...",
+        "After yes by the command: studyml score",
     ]
 
 
@@ -181,7 +196,7 @@ _NO_HELP = {
     ),
     "served": (
         "the new version is degraded too, a person is needed",
-        "so is the version that its retraining brought",
+        "so is the version that was promoted since",
         "It goes on serving. For this incident no other retraining is made; enough new labels make one due.",
     ),
     "tried": (

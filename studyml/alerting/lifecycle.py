@@ -180,14 +180,14 @@ def send(
     )
 
 
-def tell_held_back(connection: Connection, at: Moment) -> None:
-    """Send what a silence held back and is still news, once the silence is over: the newest message about a problem.
+def tell_held_back(connection: Connection, at: Moment, is_news: Callable[[Event], bool] = lambda _: True) -> None:
+    """Send what a silence held back and ``is_news`` still, once the silence is over: the newest message of a problem.
 
     That is one of an open incident, or that one is over which was told before. It says when it was found, and where to
     see what it is now. The caller commits.
     """
     for incident, event in held_back(connection, since=at.now - LONGEST_SILENCE):
-        if silenced_until(connection, incident.kind, now=at.now) is None:
+        if silenced_until(connection, incident.kind, now=at.now) is None and is_news(event):
             add_event(
                 connection,
                 incident.id,

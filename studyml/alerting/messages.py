@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from studyml.alerting.degraded_message import asked_to_approve
 from studyml.alerting.incidents import (
     CONTRACT_BROKEN,
     DEGRADED,
@@ -26,6 +27,7 @@ SECTIONS = {
     TASK_FAILED: "task-failed",
 }
 WAITING_SECTION = "a-candidate-waits-for-approval"
+WAITING_TITLE = "a new version waits for approval while predictions are degraded"
 #: What the breaker does (registry/retraining.breaker_open).
 NOT_STARTED = "No other retraining is started on the same data: it takes enough new labels, or studyml retrain --force."
 _WHOLE = "Nothing is lost: analysts read the newest predictions that are whole."
@@ -187,15 +189,11 @@ def retraining_message(*, times: int, reasons: Sequence[str], stopped: bool, inc
 def waiting_message(*, version: str, deadline: datetime, incident_id: int, links: Links) -> Message:
     """While the model is degraded, a candidate that passed the gates waits for a person."""
     return compose(
-        "a new version waits for approval while predictions are degraded",
+        WAITING_TITLE,
         summary=f"The model is degraded (incident {incident_id}). {version} passed the gates and waits for a person.",
         facts=[f"Without an answer it is rejected after {moment(deadline)}."],
         done=["The champion goes on serving."],
-        steps=[
-            f"See what it does: studyml versions report {version}",
-            f"Say yes or no in Airflow (Required Actions), or: studyml versions approve {version} --reason ...",
-            "After yes by the command: studyml score",
-        ],
+        steps=asked_to_approve(version),
         links=links.lines(WAITING_SECTION, "studyml_approve"),
     )
 

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from studyml.alerting.degraded_message import A_PERSON, NO_HELP_YET, Findings, degraded_message, recovered_message
+from studyml.alerting.degraded_message import (
+    A_PERSON,
+    NO_HELP_YET,
+    TO_APPROVE,
+    Findings,
+    degraded_message,
+    recovered_message,
+)
 from studyml.alerting.incidents import DEGRADED, PAGE, TICKET, Incident, list_events, newest_of_kind, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem, report_recovery
 from studyml.alerting.message import Links, Message, moment
@@ -13,6 +20,7 @@ from studyml.database.connection import Connection
 from studyml.monitoring import verdict as verdicts
 from studyml.monitoring.verdicts import Judged, healthy_nights, last_healthy, was_judged
 from studyml.registry import aftermath as aftermaths
+from studyml.registry.approvals import waiting
 from studyml.registry.retraining import FAILED, breaker_open, decided_for, newest_in_a_row
 from studyml.registry.versions import Version
 from studyml.settings import Settings
@@ -130,7 +138,7 @@ def _problem(
     if known is not None and known.status != "open":
         cool_off = timedelta(days=settings.incident_cool_off_days)
         known = known if known.is_reopened_at(as_of, cool_off) else None
-    links = Links(settings.runbook_url, settings.airflow_url)
+    links, candidate = Links(settings.runbook_url, settings.airflow_url), waiting(connection)
     findings = Findings(
         verdict,
         as_of if known is None else known.opened_as_of,
@@ -145,6 +153,7 @@ def _problem(
         moved=_moved(served.drift),
         report=None if blamed is None else f"studyml versions report {blamed}",
         run_id=dag_run_id,
+        waiting=None if candidate is None else candidate.version,
         **_retraining(settings, connection, known, as_of),
     )
     return Problem(
@@ -167,11 +176,12 @@ def _retraining(settings: Settings, connection: Connection, known: Incident | No
     """What was done about it, in words, and whether more is ahead; a message says by itself that one is due."""
     run = None if known is None else decided_for(connection, known.id)
     was_asked = known is not None and known.figures.get("asked") is not None
+    not_yet = TO_APPROVE if settings.promotion == "approve" else NO_HELP_YET
     if run is None or run.decision in FAILED:
         if not breaker_open(newest_in_a_row(connection), settings.retraining_failures):
             too_few = too_few_since(settings, connection, as_of)
             waits = {} if too_few is None else {"retraining": f"a retraining for it waits: {too_few}"}
-            return waits | ({"asks": ""} if was_asked else {})
+            return waits | {"asks": "" if was_asked else not_yet}
         words = (
             "no retraining is started, since the last ones failed: it takes enough new labels, or studyml retrain"
             " --force"
@@ -190,7 +200,7 @@ def _retraining(settings: Settings, connection: Connection, known: Incident | No
     return {
         "retraining": f"a retraining in the night of {moment(run.as_of)}; {words}",
         "retraining_ahead": ahead,
-        "asks": "" if was_asked else NO_HELP_YET if ahead else A_PERSON,
+        "asks": "" if was_asked else not_yet if ahead else A_PERSON,
     }
 
 

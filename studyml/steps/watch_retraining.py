@@ -23,6 +23,7 @@ from studyml.registry.retraining import (
     newest_in_a_row,
     newest_tried,
 )
+from studyml.registry.trials import challenger
 from studyml.registry.versions import champion
 from studyml.settings import Settings
 from studyml.steps.report_over import report_over
@@ -75,15 +76,18 @@ def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> N
     run = decided_for(connection, incident.id)
     if run is None or incident.figures.get("asked") is not None:
         return
+    if _is_newer_ahead(connection, run):
+        return  # to ask for another retraining would put it aside
     found = aftermath(connection, run)
+    word = SERVED if _serves_newer(connection, run) else found.word
     # What brought no version was about a candidate; what brought one, about the newest that served since.
-    verdict = _degraded_since(connection, run, at.as_of) if found.word == SERVED else None
+    verdict = _degraded_since(connection, run, at.as_of) if word == SERVED else None
     version = run.version if verdict is None else str(verdict["scope"])
-    if not _is_no_help(settings, connection, incident, found.word, verdict):
+    if not _is_no_help(settings, connection, incident, word, verdict):
         return
     message = no_better_message(
         incident_id=incident.id,
-        came_to=found.word,
+        came_to=word,
         reasons=found.reasons[:_MOST_REASONS],
         version=version,
         verdict=verdict,
@@ -91,6 +95,17 @@ def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> N
     )
     send(connection, incident.id, DEGRADED, incident.severity, message, at, event="updated", note=message.title)
     add_figures(connection, incident.id, {"asked": run.id})
+
+
+def _is_newer_ahead(connection: Connection, run: RetrainingRun) -> bool:
+    """Whether a later retraining than ``run`` brought a version that waits for a person or is on trial."""
+    undecided = [each for each in (waiting(connection), challenger(connection)) if each is not None]
+    return any(each.as_of >= run.as_of and each.version != run.version for each in undecided)
+
+
+def _serves_newer(connection: Connection, run: RetrainingRun) -> bool:
+    present = champion(connection)
+    return present is not None and run.version is not None and present.version > run.version
 
 
 def _tell_of_waiting(settings: Settings, connection: Connection, incident: Incident, at: Moment) -> None:

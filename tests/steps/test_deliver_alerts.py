@@ -2,12 +2,18 @@
 
 from datetime import timedelta
 
+import pytest
+
 from studyml.settings import Settings
 from studyml.steps.deliver_alerts import deliver_alerts
 from studyml.steps.handle_incidents import silence
+from studyml.steps.opening import own_database
+from tests.alerting.problems import report
 from tests.alerting.receivers import Webhook
 from tests.conftest import NOW
+from tests.scoring.world import query
 from tests.steps.failing import alerting, fail, lived, titles
+from tests.steps.test_watch_retraining import VERSION, add_version, watch
 
 __all__ = ["alerting"]
 HOUR = timedelta(hours=1)
@@ -38,3 +44,20 @@ def test_whoever_is_on_call_hears_of_a_page_before_it_is_escalated(alerting: Set
 
     deliver_alerts(alerting, now=NOW + 30.2 * HOUR)
     assert "studyml: not acknowledged for over 4 h: studyml_nightly.score.publish failed" in titles(hook)
+
+
+@pytest.mark.parametrize(("status", "told"), [("awaiting_approval", True), ("rejected", False), ("champion", False)])
+def test_a_person_is_not_asked_after_a_silence_about_a_version_that_was_decided(
+    alerting: Settings, hook: Webhook, status: str, told: bool
+) -> None:
+    with own_database(alerting) as connection:
+        report(connection)
+        connection.commit()
+    silence(alerting, "degraded", hours=1, now=NOW, actor="ann", note="exams")
+    add_version(alerting, "awaiting_approval")
+    watch(alerting)
+    query(alerting, "UPDATE studyml.model_versions SET status = %s WHERE version = %s", status, VERSION)
+
+    deliver_alerts(alerting, now=NOW + 2 * HOUR)
+
+    assert any("waits for approval" in title for title in titles(hook)) is told

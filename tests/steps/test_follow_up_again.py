@@ -189,6 +189,16 @@ def test_an_incident_that_is_back_says_what_became_of_the_version_since(
     judge(world, 1)
 
     assert f"Done: a retraining in the night of 2026-03-01 00:00 UTC; {words}" in messages(world)[-1]
+    approve = "studyml versions approve v_20260228_000000 --reason ..."
+    assert (approve in messages(world)[-1]) is (status == "awaiting_approval")
+
+
+def test_where_people_approve_another_message_is_promised_that_asks_them(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world.model_copy(update={"promotion": "approve"}))
+
+    promised = "when a version waits for approval, when the retraining did not help, and when it is over."
+    assert promised in messages(world)[0]
 
 
 def test_while_the_breaker_is_open_no_retraining_is_promised(world: Settings) -> None:

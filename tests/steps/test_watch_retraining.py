@@ -33,12 +33,12 @@ def watch(settings: Settings, night: int = 0) -> None:
         connection.commit()
 
 
-def add_version(settings: Settings, status: str) -> None:
+def add_version(settings: Settings, status: str, version: str = VERSION) -> None:
     query(
         settings,
         "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
         " VALUES (%s, %s, 'mlp', %s, %s, repeat('0', 64))",
-        *(VERSION, status, END, END),
+        *(version, status, END, END),
     )
 
 
@@ -253,6 +253,35 @@ class TestARetrainingForADegradation:
         judged_as(settings, NEWER, "confirmed")
         watch(settings)
         assert f"{NEWER} passed the gates, and is off by 2.00 h on average since (MAE)" in bodies(settings)[0]
+
+    @pytest.mark.parametrize("status", ["awaiting_approval", "challenger"])
+    def test_while_a_later_candidate_may_be_the_cure_nobody_is_asked_for_another(
+        self, settings: Settings, incident: int, status: str
+    ) -> None:
+        run(settings, "rejected", incident=incident)
+        add_version(settings, status, NEWER)
+        watch(settings)
+        assert not [body for body in bodies(settings) if "brought no better one" in body]
+
+        query(settings, "UPDATE studyml.model_versions SET status = 'rejected'")
+        watch(settings, 1)
+        assert "brought no better one" in bodies(settings)[-1]
+
+    def test_after_a_rejected_one_a_later_version_that_serves_is_judged_by_its_own_outcomes(
+        self, settings: Settings, incident: int
+    ) -> None:
+        add_version(settings, "rejected")
+        run(settings, "rejected", incident=incident)
+        query(settings, "UPDATE studyml.retraining_runs SET version = %s", VERSION)
+        add_champion(settings, END + DAY, version=NEWER)
+        watch(settings)
+        assert bodies(settings) == []
+
+        judged_as(settings, NEWER, "confirmed")
+        watch(settings)
+        [body] = bodies(settings)
+        assert "so is the version that was promoted since" in body
+        assert f"{NEWER} passed the gates" in body
 
     def test_a_version_that_a_person_took_back_asks_for_nobody(self, settings: Settings, incident: int) -> None:
         add_champion(settings, END, version=VERSION)
