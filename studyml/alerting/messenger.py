@@ -6,8 +6,12 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
+
+from studyml.alerting.apprise_log import cause, listening, warns
 
 #: How long a receiver may take to answer, and to be connected with, unless its address says (rto=, cto=). One that
 #: takes a message and answers too late gets it again: Apprise's own four seconds are too few.
@@ -17,10 +21,20 @@ GIVE_UP_SECONDS = 45.0
 #: Longer subjects are cut by services, each in its own way.
 SUBJECT_LENGTH = 119
 
-# They log addresses or their paths, and a path is often the secret.
-_TALKATIVE = ("apprise", "urllib3", "requests")
+_UNKNOWN = "is not one that Apprise knows"
 
 _logger = logging.getLogger("studyml")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a message: ``refusal`` is None where all of an address accepted it, else in words why not.
+
+    ``accepted_by`` are fingerprints of those receivers of an address that have it, where Apprise tells them apart.
+    """
+
+    refusal: str | None
+    accepted_by: frozenset[str] = frozenset()
 
 
 def fingerprint(address: str) -> str:
@@ -48,42 +62,76 @@ def one_line(subject: str) -> str:
     return words if len(words) <= SUBJECT_LENGTH else words[: SUBJECT_LENGTH - 1] + "…"
 
 
-def is_known(address: str) -> bool:
-    """Whether Apprise can make something of an address; nothing is sent."""
+def complaint(address: str) -> str | None:
+    """What is wrong with an address, in words that give nothing of it away; nothing is sent."""
     import apprise
 
-    _hush()
-    return apprise.Apprise.instantiate(address, suppress_exceptions=True) is not None
+    with listening() as heard:
+        service = apprise.Apprise.instantiate(address, suppress_exceptions=True)
+    if service is None:
+        return _UNKNOWN
+    # Of those in a mail's to= Apprise passes over in silence what is no address.
+    mails = parse_qsl(address.partition("?")[2]) if scheme(address).startswith("mailto") else []
+    receivers = [each for name, value in mails if name in ("to", "cc", "bcc") for each in value.split(",")]
+    if warns(heard) or any("@" not in each for each in receivers if each.strip()):
+        return "has a part that Apprise leaves out, such as a receiver that is none"
+    return None
 
 
-def send(address: str, subject: str, body: str, *, recovery: bool = False) -> str | None:
-    """Hand one message to Apprise; None where it was accepted, else in words why not.
+def send(address: str, subject: str, body: str, *, recovery: bool = False, accepted_by: Collection[str] = ()) -> Answer:
+    """Hand one message to Apprise, but for the receivers of an address that have it: ``accepted_by``.
 
     ``recovery`` says that a message is good news: a service that pages closes its alert with it. An address that needs
     longer than GIVE_UP_SECONDS has not accepted it.
     """
     import apprise
 
-    _hush()
-    # Apprise's own limit of a whole call leaves a thread behind that keeps the process from ending: ours does not.
-    asset = apprise.AppriseAsset(app_id="studyml", app_desc="studyml", service_timeout=0)
-    messenger = apprise.Apprise(asset=asset)
-    service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
-    if not isinstance(service, apprise.NotifyBase):
-        return _refused(address, "is not one that Apprise knows")
-    _be_patient(service, address)
-    messenger.add(service)
-    # Services that page open an alert for a failure only: Apprise's default type is a note to them.
-    kind = apprise.NotifyType.SUCCESS if recovery else apprise.NotifyType.FAILURE
-    body, written_as = _written_for(service, body)
-    text = {"title": one_line(subject), "body": body, "body_format": written_as, "notify_type": kind}
-    started = time.monotonic()
-    accepted = _within_limit(lambda: bool(messenger.notify(**text)))
-    if accepted:
-        return None
-    seconds = time.monotonic() - started
-    # Apprise tells why in its log only, where the address stands, too.
-    return _refused(address, f"did not accept the message (after {seconds:.1f} s)")
+    with listening() as heard:
+        # Apprise's own limit of a whole call leaves a thread behind that keeps the process from ending: ours does not.
+        asset = apprise.AppriseAsset(app_id="studyml", app_desc="studyml", service_timeout=0)
+        messenger = apprise.Apprise(asset=asset)
+        service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
+        if not isinstance(service, apprise.NotifyBase):
+            return Answer(_refused(address, _UNKNOWN))
+        _be_patient(service, address)
+        accepted = set(accepted_by)
+        _tell_apart(service, accepted)
+        messenger.add(service)
+        # Services that page open an alert for a failure only: Apprise's default type is a note to them.
+        kind = apprise.NotifyType.SUCCESS if recovery else apprise.NotifyType.FAILURE
+        body, written_as = _written_for(service, body)
+        text = {"title": one_line(subject), "body": body, "body_format": written_as, "notify_type": kind}
+        started = time.monotonic()
+        if _within_limit(lambda: bool(messenger.notify(**text))):
+            return Answer(None, frozenset(accepted))
+    why = ", ".join(filter(None, [cause(heard), f"after {time.monotonic() - started:.1f} s"]))
+    some = "was not accepted by all receivers" if accepted else "did not accept the message"
+    return Answer(_refused(address, f"{some} ({why})"), frozenset(accepted))
+
+
+def _tell_apart(service: Any, accepted: set[str]) -> None:
+    """Let Apprise pass over the receivers of an address that ``accepted`` the message, and add those that do now.
+
+    It remembers them by itself for the length of one call only, and retries are ours.
+    """
+    from apprise.plugins.email.base import NotifyEmail
+
+    if isinstance(service, NotifyEmail):
+        # Each gets a mail of its own: of several in one, one that is refused would have it sent to all again.
+        known = {mail for _, mail in service.targets}
+        copies = [mail for mail in sorted({*service.cc, *service.bcc}) if mail not in known]
+        service.targets = [*service.targets, *((service.names.get(mail, False), mail) for mail in copies)]
+        service.cc, service.bcc = set(), set()
+
+    def name(key: Any, per_message: bool) -> str:
+        return fingerprint(repr(service._slot(key, per_message)))
+
+    def mark(key: Any, per_message: bool = False) -> None:
+        if type(key) is not object:  # Apprise's mark of a whole message, which no other process knows again
+            accepted.add(name(key, per_message))
+
+    service.is_delivered = lambda key, per_message=False: name(key, per_message) in accepted
+    service.mark_delivered = mark
 
 
 def _refused(address: str, why: str) -> str:
@@ -111,11 +159,6 @@ def _be_patient(service: Any, address: str) -> None:
         service.socket_read_timeout = max(service.socket_read_timeout, READ_SECONDS)
     if not re.search(r"[?&]cto=", address, re.IGNORECASE):
         service.socket_connect_timeout = max(service.socket_connect_timeout, CONNECT_SECONDS)
-
-
-def _hush() -> None:
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _within_limit(call: Callable[[], bool]) -> bool:

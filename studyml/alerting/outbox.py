@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from psycopg2.extensions import connection as Connection
 
-from studyml.alerting.messenger import fingerprint, scheme, send
+from studyml.alerting.messenger import Answer, fingerprint, scheme, send
 from studyml.alerting.redaction import redact
 
 #: A message that could not be delivered for so long is dead: it is listed, no longer sent.
@@ -65,6 +65,7 @@ class _Item:
     body: str
     event: str
     attempts: int
+    accepted_by: tuple[str, ...]
 
 
 def backoff(attempts: int) -> timedelta:
@@ -92,10 +93,10 @@ def deliver(connection: Connection, addresses: Addresses, *, now: datetime, secr
     sent, accepting = 0, set[str]()
     while (item := _next(connection, answering, accepting, now)) is not None:
         subject, body = redact(item.subject, secrets), redact(item.body, secrets)
-        refusal = send(item.address, subject, body, recovery=item.event == "resolved")
+        answer = send(item.address, subject, body, recovery=item.event == "resolved", accepted_by=item.accepted_by)
         name = fingerprint(item.address)
-        _mark(connection, item, refusal, now)
-        if refusal is None:
+        _mark(connection, item, answer, now)
+        if answer.refusal is None:
             sent += 1
             if name not in accepting:
                 _hurry(connection, name, now)
@@ -168,19 +169,19 @@ def _next(connection: Connection, addresses: dict[str, str], accepting: Collecti
     """The next message that is due, locked.
 
     Those that failed before come last, so that none holds up the others, but for ``accepting`` addresses, which get
-    theirs in order. An incident's own come in their order too, unless one is refused again and again; one that was
-    revived by hand (no attempt yet, and a time for it) waits for none.
+    theirs in order. An incident's own come in their order too, unless one is refused again and again, or by a part of
+    the receivers; one that was revived by hand (no attempt yet, and a time for it) waits for none.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT d.id, d.address_fingerprint, e.message_subject, e.message_body, e.event, d.attempts"
+            "SELECT d.id, d.address_fingerprint, e.message_subject, e.message_body, e.event, d.attempts, d.accepted_by"
             " FROM studyml.deliveries d JOIN studyml.incident_events e ON e.id = d.event_id"
             " WHERE d.status = 'pending' AND d.address_fingerprint = ANY(%(addresses)s)"
             " AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= %(now)s)"
             " AND (d.attempts = 0 AND d.next_attempt_at IS NOT NULL OR NOT EXISTS (SELECT FROM studyml.deliveries b"
             " JOIN studyml.incident_events t ON t.id = b.event_id"
             " WHERE b.status = 'pending' AND b.address_fingerprint = d.address_fingerprint"
-            " AND t.incident_id = e.incident_id AND t.id < e.id"
+            " AND t.incident_id = e.incident_id AND t.id < e.id AND b.accepted_by = '{}'"
             " AND b.attempts < CASE e.event WHEN 'resolved' THEN %(over)s ELSE %(ahead)s END))"
             " ORDER BY CASE WHEN d.address_fingerprint = ANY(%(accepting)s) THEN 0 ELSE d.attempts END, d.id"
             " LIMIT 1 FOR UPDATE OF d SKIP LOCKED",
@@ -192,18 +193,18 @@ def _next(connection: Connection, addresses: dict[str, str], accepting: Collecti
         row = cursor.fetchone()
     if row is None:
         return None
-    return _Item(int(row[0]), addresses[row[1]], str(row[2]), str(row[3]), str(row[4]), int(row[5]))
+    return _Item(int(row[0]), addresses[row[1]], str(row[2]), str(row[3]), str(row[4]), int(row[5]), tuple(row[6]))
 
 
-def _mark(connection: Connection, item: _Item, refusal: str | None, now: datetime) -> None:
+def _mark(connection: Connection, item: _Item, answer: Answer, now: datetime) -> None:
     with connection.cursor() as cursor:
-        if refusal is not None:
+        if answer.refusal is not None:
             cursor.execute(
                 "UPDATE studyml.deliveries SET attempts = attempts + 1, last_attempt_at = %s, next_attempt_at = %s,"
-                " last_error = %s WHERE id = %s",
+                " last_error = %s, accepted_by = %s WHERE id = %s",
                 (
                     *(now, now + backoff(item.attempts + 1)),
-                    f"{scheme(item.address)} address {refusal}",
+                    *(f"{scheme(item.address)} address {answer.refusal}", sorted(answer.accepted_by)),
                     item.id,
                 ),
             )

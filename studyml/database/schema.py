@@ -5,7 +5,7 @@ from psycopg2.extensions import connection as Connection
 from studyml.errors import SchemaError
 
 #: The newest migration; a test holds it against the migrations folder.
-REVISION = "0007"
+REVISION = "0008"
 
 
 def current_revision(connection: Connection) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from studyml.alerting.deliveries import DEAD_IS_NEWS, undelivered
-from studyml.alerting.messenger import fingerprint, is_known, scheme
+from studyml.alerting.messenger import complaint, fingerprint, scheme
 from studyml.database.nights import last_finished_at
 from studyml.database.predictions import newest_scored_night
 from studyml.errors import RegistryError, StudymlError
@@ -85,10 +85,10 @@ def _alerts(settings: Settings, now: datetime) -> str:
     if not settings.alert_addresses:
         raise StudymlError("STUDYML_ALERT_URLS is not set: nobody is paged.")
     for address in addresses:
-        if not is_known(address):
+        if (wrong := complaint(address)) is not None:
             raise StudymlError(
-                f"{setting_of(settings, address)} holds an address ({fingerprint(address)}, {scheme(address)}) that"
-                " Apprise does not know, so that no message reaches anybody there: correct it."
+                f"An address of {setting_of(settings, address)} ({fingerprint(address)}, {scheme(address)}) {wrong}:"
+                " correct it, or messages do not reach everybody."
             )
     with own_database(settings) as connection:
         waiting, dead = undelivered(connection, now=now)

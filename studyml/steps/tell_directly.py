@@ -28,8 +28,8 @@ def tell_directly(settings: Settings, message: Message, *, run: str, now: dateti
             _logger.error("The message about the failed task is not sent: one about this run was, at %s.", told[run])
             return
         _logger.error("The message about the failed task goes out without the outbox.")
-        refused = [send(address, message.subject, message.body) for address in settings.alert_addresses]
-        if None in refused:
+        answers = [send(address, message.subject, message.body) for address in settings.alert_addresses]
+        if any(answer.refusal is None or answer.accepted_by for answer in answers):
             told[run] = now.isoformat()
 
 

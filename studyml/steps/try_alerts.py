@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from studyml.alerting.message import trial_message
-from studyml.alerting.messenger import fingerprint, scheme, send
+from studyml.alerting.messenger import complaint, fingerprint, scheme, send
 from studyml.errors import DeliveryError, SettingsError
 from studyml.settings import Settings
 from studyml.steps.recipients import recipients, setting_of
@@ -20,7 +20,9 @@ def send_test(settings: Settings, *, now: datetime) -> int:
             "STUDYML_ALERT_URLS is not set: set it to Apprise addresses, such as slack://… and mailtos://… in a row."
         )
     message = trial_message(now)
-    refusals = {address: send(address, message.subject, message.body) for address in addresses}
+    refusals = {
+        address: send(address, message.subject, message.body).refusal or complaint(address) for address in addresses
+    }
     failed = {address: why for address, why in refusals.items() if why is not None}
     if failed:
         named = ", ".join(f"{fingerprint(address)} ({scheme(address)}) {why}" for address, why in failed.items())

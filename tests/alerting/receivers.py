@@ -113,11 +113,13 @@ def free_port() -> int:
 
 
 class Mailbox:
-    """A mail server's inbox: it answers each mail with ``reply`` and keeps those that it accepted."""
+    """A mail server's inbox: it answers each mail with ``reply``, keeps those that it accepted, and knows no
+    receiver whose address holds the word ``refused``."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.reply = "250 OK"
+        self.refused = ""
         self.messages: list[EmailMessage] = []
 
     @property
@@ -127,6 +129,16 @@ class Mailbox:
             f"mailto://127.0.0.1:{self.port}?from=studyml@example.org&to=oncall@example.org&mode=insecure"
             "&smtp=127.0.0.1&cto=1&rto=1"
         )
+
+    def to(self, receivers: str) -> str:
+        """The address for these receivers, as the options of an Apprise address."""
+        return self.address.replace("to=oncall@example.org", receivers)
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if self.refused and self.refused in address:
+            return "550 5.1.1 nobody of this name"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.reply.startswith("2"):

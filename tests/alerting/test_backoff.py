@@ -109,7 +109,7 @@ def test_a_dead_letter_stays_in_the_table_with_the_reason(settings: Settings, ho
 
     ((*row, error),) = query(settings, "SELECT status, attempts, next_attempt_at, last_error FROM studyml.deliveries")
     assert row == ["dead", 1, None]
-    assert re.fullmatch(r"json address did not accept the message \(after \d\.\d s\)", error)
+    assert re.fullmatch(r"json address did not accept the message \(it answered 500, after \d\.\d s\)", error)
 
 
 @pytest.mark.parametrize("days", [GIVE_UP_AFTER.days - 0.01, GIVE_UP_AFTER.days])

@@ -1,9 +1,12 @@
 """Messages by mail, through a real SMTP server that works, refuses, hangs, or is away."""
 
+import re
 import time
 
 import psycopg2
+import pytest
 
+from studyml.alerting.messenger import send
 from studyml.alerting.outbox import Addresses, Delivered, deliver
 from studyml.settings import Settings
 from tests.alerting.messages import Round, run, write
@@ -77,6 +80,62 @@ def test_a_server_that_was_away_gets_the_mail_when_it_is_back(settings: Settings
     with mail_server(port) as mailbox:
         assert round_(mailbox.address, minutes=1).sent == 1
         assert len(mailbox.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "receivers",
+    ["to=ann@example.org,bad@example.org,bob@example.org", "to=ann@example.org&cc=bob@example.org&bcc=bad@example.org"],
+)
+def test_of_several_receivers_each_gets_a_message_once_whoever_is_refused(
+    settings: Settings, round_: Round, receivers: str
+) -> None:
+    write(settings, "one")
+    with mail_server() as mailbox:
+        mailbox.refused = "bad@"
+        for minutes in (0, 1, 3):
+            assert round_(mailbox.to(receivers), minutes=minutes) == Delivered(sent=0, pending=1, dead=0)
+        assert sorted(message["To"] for message in mailbox.messages) == ["ann@example.org", "bob@example.org"]
+        [(error, known)] = query(settings, "SELECT last_error, accepted_by FROM studyml.deliveries")
+        assert re.fullmatch(r"mailto address was not accepted by all receivers \(it answered 550, .* s\)", error)
+        assert len(known) == 2
+        assert "ann" not in str(known)
+
+        write(settings, "one", event="resolved")
+        round_(mailbox.to(receivers), minutes=4)
+        assert len(mailbox.messages) == 4, "those who have the first wait for nobody"
+        mailbox.refused = ""
+        round_(mailbox.to(receivers), minutes=20)
+
+    names = [f"{name}@example.org" for name in ("ann", "bad", "bob")]
+    assert sorted(str(message["To"]) for message in mailbox.messages) == sorted(2 * names)
+
+
+def test_a_message_in_pieces_reaches_each_receiver_whole(hook: Webhook) -> None:
+    answer = send(hook.url(options="?overflow=split"), "one", "line\n" * 20_000)
+
+    assert answer.refusal is None
+    assert sum(each["message"].count("line") for each in hook.received) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"), [("554 5.7.1 no", "it answered 554"), ("421 4.4.2 bye", "it answered 421")]
+)
+def test_what_a_server_answered_is_said_and_nothing_else_of_it(reply: str, words: str) -> None:
+    with mail_server() as mailbox:
+        mailbox.reply = reply
+        refusal = send(mailbox.address, "one", "body").refusal
+
+    assert refusal is not None
+    assert re.fullmatch(rf"did not accept the message \({words}, after \d\.\d s\)", refusal)
+
+
+def test_why_no_server_answered_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG"):
+        refusal = send(Mailbox(free_port()).address, "one", "body").refusal
+
+    assert refusal is not None
+    assert refusal.startswith("did not accept the message (nobody listens there, after ")
+    assert "oncall@example.org" not in caplog.text
 
 
 def test_tickets_by_mail_and_pages_by_webhook(settings: Settings, hook: Webhook) -> None:

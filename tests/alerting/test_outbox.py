@@ -157,12 +157,12 @@ def test_that_it_is_over_is_told_in_the_end_though_one_about_it_is_never_accepte
 
 
 def test_send_says_why_a_message_was_not_accepted(hook: Webhook) -> None:
-    assert send(hook.url(), "subject", "body") is None
+    assert send(hook.url(), "subject", "body").refusal is None
     hook.status = 500
-    refusal = send(hook.url(), "subject", "body")
+    refusal = send(hook.url(), "subject", "body").refusal
     assert refusal is not None
-    assert re.fullmatch(r"did not accept the message \(after 0\.\d s\)", refusal)
-    assert send("nothing://", "subject", "body") == "is not one that Apprise knows"
+    assert re.fullmatch(r"did not accept the message \(it answered 500, after 0\.\d s\)", refusal)
+    assert send("nothing://", "subject", "body").refusal == "is not one that Apprise knows"
 
 
 def test_a_receiver_that_takes_its_time_gets_a_message_once(settings: Settings, hook: Webhook, round_: Round) -> None:
@@ -181,9 +181,9 @@ def test_an_address_may_say_itself_how_long_to_wait(
 ) -> None:
     hook.delay = 1.0
     if options:
-        assert send(hook.url(options=options), "subject", "body") is not None
+        assert send(hook.url(options=options), "subject", "body").refusal is not None
     else:
-        assert send(hook.url(), "subject", "body") is None
+        assert send(hook.url(), "subject", "body").refusal is None
 
 
 def test_a_receiver_whose_answer_never_ends_is_given_up_too_and_lets_the_process_end(
@@ -211,7 +211,7 @@ def test_one_that_hangs_keeps_no_other_waiting_for_long(settings: Settings, hook
 
 @pytest.mark.parametrize("subject", ["x" * 200, "studyml: a task\nfailed " + "word " * 60])
 def test_a_subject_is_one_line_of_less_than_120_characters(hook: Webhook, subject: str) -> None:
-    assert send(hook.url(), subject, "body") is None
+    assert send(hook.url(), subject, "body").refusal is None
 
     (title,) = titles(hook)
     assert len(title) < 120

@@ -30,7 +30,7 @@ def attachment(hook: Webhook) -> tuple[bool, dict[str, Any]]:
 def test_the_text_arrives_as_it_was_written_and_no_mark_in_it_is_read(slack: Webhook) -> None:
     body = degraded() + "\n*studyml_nightly* _x_ ~y~ `z`\n- <!channel> & more > less"
 
-    assert send(ADDRESS, "studyml: MAE 1.42 h & more", body) is None
+    assert send(ADDRESS, "studyml: MAE 1.42 h & more", body).refusal is None
 
     marks, shown = attachment(slack)
     assert slack.asked == ["/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"]
@@ -44,8 +44,8 @@ def test_the_text_arrives_as_it_was_written_and_no_mark_in_it_is_read(slack: Web
 
 
 def test_it_is_signed_by_us_and_coloured_by_what_it_says(slack: Webhook) -> None:
-    assert send(ADDRESS, "bad", "news") is None
-    assert send(ADDRESS, "good", "news", recovery=True) is None
+    assert send(ADDRESS, "bad", "news").refusal is None
+    assert send(ADDRESS, "good", "news", recovery=True).refusal is None
 
     (bad,), (good,) = (document["attachments"] for document in slack.received)
     assert bad["footer"] == good["footer"] == "studyml"
@@ -53,7 +53,7 @@ def test_it_is_signed_by_us_and_coloured_by_what_it_says(slack: Webhook) -> None
 
 
 def test_with_blocks_it_is_plain_text_too(slack: Webhook) -> None:
-    assert send(f"{ADDRESS}/?blocks=yes", "subject", "- one\n- *two*") is None
+    assert send(f"{ADDRESS}/?blocks=yes", "subject", "- one\n- *two*").refusal is None
 
     (shown,) = slack.received[0]["attachments"]
     assert [(block["type"], block["text"]["type"]) for block in shown["blocks"][:2]] == [

@@ -120,9 +120,20 @@ def test_an_address_that_apprise_does_not_know_is_said_with_its_setting_only(
     addresses = {"alert_urls": "json://127.0.0.1/", name: wrong}
     found = failed(load_settings(**{**settings.model_dump(), **addresses}))["alerts"]
 
-    assert found.startswith(f"STUDYML_{name.upper()} holds an address (")
-    assert "that Apprise does not know" in found
+    assert found.startswith(f"An address of STUDYML_{name.upper()} (")
+    assert "is not one that Apprise knows: correct it, or messages do not reach everybody." in found
     assert "S3cret" not in found
+
+
+@pytest.mark.parametrize(
+    "receivers",
+    ["mailto://u:pw@127.0.0.1?from=a@example.org&to=ann@example.org,bob.example.org", "ntfy://127.0.0.1/ann/bob!"],
+)
+def test_a_receiver_that_is_none_is_said(settings: Settings, receivers: str) -> None:
+    found = failed(load_settings(**{**settings.model_dump(), "alert_urls": receivers}))["alerts"]
+
+    assert "has a part that Apprise leaves out, such as a receiver that is none: correct it" in found
+    assert "bob" not in found
 
 
 def night(settings: Settings) -> tuple[bool, str]:

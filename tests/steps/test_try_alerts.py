@@ -5,7 +5,7 @@ import pytest
 from studyml.errors import DeliveryError, SettingsError
 from studyml.settings import Settings, load_settings
 from studyml.steps.try_alerts import send_test
-from tests.alerting.receivers import webhook
+from tests.alerting.receivers import mail_server, webhook
 from tests.conftest import NOW
 from tests.steps.test_notify import with_alerts
 
@@ -29,6 +29,15 @@ def test_those_that_do_not_accept_it_are_named_by_kind_and_fingerprint_only(sett
             send_test(with_alerts(settings, addresses), now=NOW)
         assert "S3cretPath" not in str(caught.value)
         assert len(good.received) == 1
+
+
+def test_a_receiver_that_is_none_is_said_though_the_others_accept_it(settings: Settings) -> None:
+    with mail_server() as mailbox:
+        wrong = with_alerts(settings, mailbox.to("to=ann@example.org,bob.example.org"))
+
+        with pytest.raises(DeliveryError, match="has a part that Apprise leaves out, such as a receiver that is none"):
+            send_test(wrong, now=NOW)
+        assert len(mailbox.messages) == 1
 
 
 def test_the_setting_of_the_one_that_does_not_accept_it_is_named(settings: Settings) -> None:
