@@ -26,9 +26,9 @@ def alerts_list(
     from studyml.steps.handle_incidents import incidents, silences
 
     settings = load_settings()
-    found = incidents(settings, only_open=not every)
+    found, quiet = incidents(settings, only_open=not every), silences(settings, now=wall_clock())
     if as_json:
-        print_json([asdict(each) for each in found])
+        print_json({"incidents": [asdict(each) for each in found], "silences": [asdict(each) for each in quiet]})
         return
     rows = [
         (*(i.id, i.kind, i.severity, i.status), _minute(i.opened_as_of), i.acknowledged_by or "nobody", i.title)
@@ -38,7 +38,7 @@ def alerts_list(
         print_table(("id", "kind", "urgency", "status", "since", "taken on by", "what"), rows)
     else:
         typer.echo("No incident." if every else "No open incident.")
-    for each in silences(settings, now=wall_clock()):
+    for each in quiet:
         typer.echo(f"{each.kind} is silenced until {_minute(each.ends_at)} UTC by {each.actor}: {each.note}")
 
 

@@ -94,7 +94,7 @@ class TestHelp:
             *("alerts list", "alerts test", "alerts resolve", "alerts deliver", "alerts deliveries", "alerts retry"),
         }
 
-    @pytest.mark.parametrize("path", [" ".join(path) for path, _ in all_commands() if path[:1] != ("dev",)])
+    @pytest.mark.parametrize("path", [" ".join(path) for path, _ in all_commands()])
     def test_every_command_shows_an_example_of_itself(self, run: Run, path: str) -> None:
         status, out, err = run(*path.split(), "--help")
         assert (status, err) == (0, "")

@@ -58,7 +58,7 @@ def test_an_open_incident_is_listed_with_its_urgency_and_who_took_it_on(settings
     assert run("ack", "1") == "Incident 1 is acknowledged by ann.\n"
 
     assert " ann " in run("list")
-    assert json.loads(run("list", "--json"))[0]["acknowledged_by"] == "ann"
+    assert json.loads(run("list", "--json"))["incidents"][0]["acknowledged_by"] == "ann"
 
 
 def test_somebody_else_can_be_named(settings: Settings, run: Run) -> None:
@@ -73,6 +73,8 @@ def test_somebody_else_can_be_named(settings: Settings, run: Run) -> None:
     assert (actor, "bob closed it (mended)" in body) == ("bob", True)
     run("silence", "task_failed", "--note", "the disk is replaced", "--by", "bob")
     assert "UTC by bob: the disk is replaced\n" in run("list")
+    [silence] = json.loads(run("list", "--json"))["silences"]
+    assert (silence["kind"], silence["actor"]) == ("task_failed", "bob")
     run("silence", "task_failed", "--end", "--by", "eve", hours=1)
     assert query(settings, "SELECT actor, note FROM studyml.silences") == [
         ("bob", "the disk is replaced; ended by eve")

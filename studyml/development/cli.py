@@ -8,8 +8,13 @@ from typing import Annotated
 
 import typer
 
-dev_app = typer.Typer(no_args_is_help=True, help="PostgreSQL and Airflow on this machine, for trying and developing.")
-postgres_app = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL of this checkout.")
+dev_app = typer.Typer(
+    no_args_is_help=True,
+    help="PostgreSQL and Airflow on this machine, for trying and developing.\n\nExample: studyml dev up",
+)
+postgres_app = typer.Typer(
+    no_args_is_help=True, help="The embedded PostgreSQL of this checkout.\n\nExample: studyml dev postgres url"
+)
 dev_app.add_typer(postgres_app, name="postgres")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of CSV files; without it data are simulated.")]
@@ -19,7 +24,10 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the simulated 
 
 @dev_app.command("run")
 def run(data: Data = None, as_of: AsOf = None, seed: Seed = None) -> None:
-    """Bring everything up, live the nights through Airflow, say what happened, stop everything."""
+    """Bring everything up, live the nights through Airflow, say what happened, stop everything.
+
+    Example: studyml dev run
+    """
     from studyml.development import run as runner
 
     runner.run(data, as_of, seed)
@@ -32,7 +40,10 @@ def up(
     seed: Seed = None,
     schedule: Annotated[bool, typer.Option("--schedule", help="Let nights start on schedule.")] = False,
 ) -> None:
-    """As run, but Airflow stays up on 127.0.0.1 with its UI."""
+    """As run, but Airflow stays up on 127.0.0.1 with its UI.
+
+    Example: studyml dev up --schedule
+    """
     from studyml.development import run as runner
 
     runner.up(data, as_of, seed, with_schedule=schedule)
@@ -42,7 +53,10 @@ def up(
 def down(
     remove_data: Annotated[bool, typer.Option("--remove-data", help="Also delete the databases.")] = False,
 ) -> None:
-    """Stop Airflow and PostgreSQL."""
+    """Stop Airflow and PostgreSQL.
+
+    Example: studyml dev down
+    """
     from studyml.development import run as runner
 
     stopped = runner.down()
@@ -54,7 +68,10 @@ def down(
 
 @postgres_app.command("start")
 def postgres_start() -> None:
-    """Start PostgreSQL on 127.0.0.1 and leave it running."""
+    """Start PostgreSQL on 127.0.0.1 and leave it running.
+
+    Example: studyml dev postgres start
+    """
     from studyml.development import postgres
     from studyml.development.state import default_state_dir
 
@@ -65,7 +82,10 @@ def postgres_start() -> None:
 
 @postgres_app.command("stop")
 def postgres_stop() -> None:
-    """Stop PostgreSQL."""
+    """Stop PostgreSQL.
+
+    Example: studyml dev postgres stop
+    """
     from studyml.development import postgres
     from studyml.development.state import default_state_dir
 
@@ -76,7 +96,10 @@ def postgres_stop() -> None:
 def postgres_url(
     database: Annotated[str, typer.Option("--database", help="Name of the database.")] = "studyml",
 ) -> None:
-    """Print the address of a database, password included."""
+    """Print the address of a database, password included.
+
+    Example: studyml dev postgres url --database airflow
+    """
     from studyml.development import postgres
     from studyml.development.state import default_state_dir
 
