@@ -2,8 +2,9 @@
 
 import logging
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
-from studyml.alerting.incidents import Incident, degraded_without_retraining
+from studyml.alerting.incidents import DEGRADED, Incident, degraded_without_retraining, open_of_kind
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.quarantine import record_quarantined
@@ -19,7 +20,7 @@ from studyml.registry.retraining import (
     undecided_run,
 )
 from studyml.registry.trials import challenger
-from studyml.registry.versions import champion, reject
+from studyml.registry.versions import Version, champion, reject
 from studyml.settings import Settings
 from studyml.steps.opening import own_database
 from studyml.steps.recipients import redacted
@@ -116,14 +117,18 @@ def _unless_under_way(connection: Connection, cause: str, note: str) -> tuple[st
     """New labels alone do not bring another candidate while one is on trial or waits: no trial would ever end.
 
     Nor while another retraining is not decided, which may be using them. They are not used up, so the retraining is due
-    as soon as that one is decided.
+    as soon as that one is decided. A candidate from before a degradation knows nothing of it, and holds up nothing.
     """
-    tried, waits = challenger(connection), waiting(connection)
     if newest_undecided(connection) is not None:
         return None, note
-    if tried is not None:
+    degraded = open_of_kind(connection, DEGRADED)
+
+    def holds_up(version: Version | None) -> TypeGuard[Version]:
+        return version is not None and (degraded is None or version.as_of >= degraded.opened_as_of)
+
+    if holds_up(tried := challenger(connection)):
         return None, f"{note}; they wait until the trial of {tried.version} is decided"
-    if waits is not None:
+    if holds_up(waits := waiting(connection)):
         return None, f"{note}; they wait until {waits.version} is approved or rejected"
     return cause, note
 

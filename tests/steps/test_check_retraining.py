@@ -1,52 +1,20 @@
 """When a retraining is due: labels counted once each, a degradation once, a person always, a replay never."""
 
 import logging
-import re
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from studyml.errors import ArtifactError
-from studyml.registry.retraining import decide
 from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
-from studyml.steps.observe import observe
-from studyml.steps.opening import own_database
 from studyml.steps.train_candidate import train_candidate
 from tests.conftest import END, FIRST_NIGHT, NOW
+from tests.steps.due_retraining import DAY, LATER, check, decided, label, quiet
 from tests.steps.judged_nights import open_degradation
 from tests.steps.retraining import last_run, query
 
-DAY = timedelta(days=1)
-LATER = FIRST_NIGHT + DAY
-
-
-@pytest.fixture
-def quiet(lived: Settings) -> Settings:
-    """A database with a champion in which no label is to be observed after the first night."""
-    query(lived, "UPDATE study_sessions SET actual_duration = NULL WHERE session_date > %s", (FIRST_NIGHT,))
-    return lived
-
-
-def label(settings: Settings, count: int, hours: float = 2.0) -> None:
-    """Give that many more sessions of the past a label."""
-    query(
-        settings,
-        "INSERT INTO study_sessions (id, student_id, topic_id, session_date, actual_duration)"
-        " SELECT (SELECT max(id) FROM study_sessions) + n, 1, 1, %s, %s FROM generate_series(1, %s) n",
-        (FIRST_NIGHT - 40 * DAY, hours, count),
-    )
-
-
-def check(settings: Settings, as_of: datetime = LATER, **given: object) -> int | None:
-    observe(settings, as_of=as_of, now=NOW)
-    return check_retraining(settings, as_of=as_of, now=NOW, **given)  # type: ignore[arg-type]
-
-
-def decided(settings: Settings, run_id: int, decision: str) -> None:
-    with own_database(settings) as connection:
-        decide(connection, run_id, decision, ["for the test"], NOW)
-        connection.commit()
+__all__ = ["quiet"]
 
 
 def test_49_new_labels_are_not_enough_and_the_count_is_recorded_and_logged(
@@ -193,20 +161,6 @@ def test_one_that_a_person_forced_meanwhile_is_that_of_the_degradation(quiet: Se
     assert check(quiet, as_of=LATER + DAY) is None
 
 
-def test_a_trial_holds_up_new_labels_and_not_a_degradation(quiet: Settings) -> None:
-    label(quiet, 60)
-    query(
-        quiet,
-        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
-        " VALUES ('v_20991231_000000', 'challenger', 'mlp', now(), now(), repeat('0', 64))",
-    )
-    assert check(quiet) is None
-
-    open_degradation(quiet, LATER)
-    assert check(quiet, as_of=LATER + DAY) is not None
-    assert last_run(quiet)["reason"] == "degraded"
-
-
 def test_without_a_champion_a_retraining_is_always_due(simulated: Settings) -> None:
     assert check(simulated, as_of=END - 89 * DAY) is not None
     assert last_run(simulated)["reason"] == "first"
@@ -257,31 +211,6 @@ def test_a_run_that_was_killed_is_closed_after_half_a_day_and_its_candidate_reje
     ]
 
 
-def test_one_that_runs_or_was_killed_is_named_where_none_is_due(quiet: Settings) -> None:
-    assert check(quiet, force=True) is not None
-
-    assert check(quiet, as_of=LATER + DAY) is None
-
-    assert last_run(quiet)["note"].endswith(
-        "; the retraining begun at 2026-03-01 01:30 UTC runs, or was killed:"
-        " then studyml retrain --force begins another"
-    )
-    assert check(quiet, as_of=LATER + DAY, force=True) is not None
-
-
-def test_two_nights_at_once_do_not_use_the_same_labels(quiet: Settings) -> None:
-    label(quiet, 50)
-    first = check(quiet)
-    assert first is not None
-    assert check(quiet, as_of=LATER + DAY) is None
-    assert last_run(quiet)["note"].startswith(
-        "50 new labels, 50 needed; the retraining begun at 2026-03-01 01:30 UTC runs"
-    )
-    decided(quiet, first, "failed")
-
-    assert check(quiet, as_of=LATER + 2 * DAY) is not None, "they were not used up"
-
-
 def test_fewer_labels_may_be_asked_for(quiet: Settings) -> None:
     label(quiet, 5)
 
@@ -325,53 +254,6 @@ def test_a_damaged_champion_is_known_before_a_network_is_trained(quiet: Settings
     assert (decision, version) == ("failed", None)
 
 
-class TestTheBreaker:
-    """After three failures in a row the same data are not tried again."""
-
-    @pytest.fixture
-    def failing(self, quiet: Settings) -> Settings:
-        label(quiet, 50)
-        for night in range(3):
-            run = check(quiet, as_of=LATER + night * DAY)
-            assert run is not None
-            decided(quiet, run, "failed")
-        return quiet
-
-    def test_opens_and_says_why(self, failing: Settings) -> None:
-        assert check(failing, as_of=LATER + 3 * DAY) is None
-        assert "3 retrainings failed in a row, and only 0 labels are new since the last" in last_run(failing)["note"]
-
-    def test_lets_a_person_try(self, failing: Settings) -> None:
-        assert check(failing, as_of=LATER + 3 * DAY, force=True) is not None
-
-    def test_closes_with_enough_new_labels(self, failing: Settings) -> None:
-        label(failing, 49)
-        assert check(failing, as_of=LATER + 3 * DAY) is None
-        label(failing, 1)
-        assert check(failing, as_of=LATER + 4 * DAY) is not None
-
-    def test_counts_the_labels_since_the_newest_of_them(self, quiet: Settings) -> None:
-        for night in range(3):
-            label(quiet, 50)
-            run = check(quiet, as_of=LATER + night * DAY)
-            assert run is not None
-            decided(quiet, run, "failed")
-        label(quiet, 10)
-
-        assert check(quiet, as_of=LATER + 3 * DAY) is None
-        assert "only 10 labels are new since the last (50 needed)" in last_run(quiet)["note"]
-
-    def test_counts_failures_in_a_row_only(self, quiet: Settings) -> None:
-        label(quiet, 50)
-        for night, decision in enumerate(("failed", "failed", "rejected")):
-            run = check(quiet, as_of=LATER + night * DAY)
-            assert run is not None
-            decided(quiet, run, decision)
-        label(quiet, 50)
-
-        assert check(quiet, as_of=LATER + 3 * DAY) is not None
-
-
 def test_two_checks_at_once_open_one_retraining_for_an_incident(quiet: Settings) -> None:
     open_degradation(quiet, LATER)
 
@@ -385,29 +267,3 @@ def test_a_check_that_is_tried_again_goes_on_with_its_retraining(quiet: Settings
 
     assert first is not None
     assert check(quiet, dag_run_id="scheduled__1") == first
-
-
-class TestWithADateFromWhichOnSessionsTeach:
-    """STUDYML_TRAINING_FROM, after a lasting change."""
-
-    @staticmethod
-    def since(settings: Settings, days: int) -> Settings:
-        return settings.model_copy(update={"training_from": (FIRST_NIGHT - days * DAY).date()})
-
-    def test_nothing_is_tried_and_no_label_used_up_while_there_are_too_few_since(self, quiet: Settings) -> None:
-        label(quiet, 60)
-
-        assert check(self.since(quiet, 2), force=True) is None
-
-        run = last_run(quiet)
-        assert run["decision"] == "skipped"
-        assert re.search(r"; \d+ labelled sessions since .{10}, 50 needed \(STUDYML_TRAINING_FROM\)$", run["note"])
-        assert check(quiet) is not None
-
-    def test_it_is_due_as_ever_where_there_are_enough(self, quiet: Settings) -> None:
-        label(quiet, 60)
-
-        assert check(self.since(quiet, 41)) is not None
-
-    def test_a_first_version_is_not_held_up(self, simulated: Settings) -> None:
-        assert check(simulated.model_copy(update={"training_from": date(2030, 1, 1)}), as_of=END) is not None
