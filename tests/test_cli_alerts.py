@@ -68,6 +68,13 @@ def test_a_message_that_waits_is_listed_with_its_address_tries_and_next_try(
     assert "S3cretPath" not in printed + json.dumps(document)
 
 
+def test_what_waits_is_listed_newest_first(settings: Settings, run: Run, failing: Webhook) -> None:
+    write(settings, "two")
+    run("deliver")
+
+    assert [each["subject"] for each in json.loads(run("deliveries", "--json"))] == ["two", "one"]
+
+
 def test_a_dead_letter_is_listed_for_two_weeks_and_then_with_all(run: Run, failing: Webhook) -> None:
     assert run("deliver", later=FORTNIGHT) == "0 sent, 0 wait for a later try, 1 given up.\n"
 
@@ -82,6 +89,7 @@ def test_what_was_sent_is_listed_with_all_only(run: Run, failing: Webhook) -> No
 
     assert run("deliveries") == "Nothing waits, nothing was given up.\n"
     assert "sent" in run("deliveries", "--all")
+    assert json.loads(run("deliveries", "--all", "--json"))[0]["last_error"] is None
 
 
 def test_without_any_message_the_list_says_so(run: Run) -> None:

@@ -111,6 +111,12 @@ def test_who_acknowledges_is_no_place_for_a_secret(settings: Settings, run: Run)
     assert query(settings, "SELECT acknowledged_by FROM studyml.incidents") == [("…",)]
 
 
+def test_why_somebody_silences_is_no_place_for_a_secret(settings: Settings, run: Run) -> None:
+    run("silence", "degraded", "--note", f"see {SECRET}")
+
+    assert query(settings, "SELECT note FROM studyml.silences") == [("see …",)]
+
+
 def test_one_that_is_closed_under_a_silence_says_when_that_is_told(settings: Settings, run: Run) -> None:
     fail(settings)
     run("silence", "task_failed", "--hours", "2", "--note", "works on it")
@@ -144,6 +150,12 @@ def test_a_kind_is_silenced_for_a_while_and_the_list_says_so(settings: Settings,
     assert query(settings, "SELECT held_back FROM studyml.incident_events") == [(True,)]
     assert run("silence", "task_failed", "--hours", "1", "--note", "x") == printed  # the longer one still holds
     assert "silenced" not in run("list", hours=49)
+
+
+def test_a_silence_may_last_31_days(run: Run) -> None:
+    printed = run("silence", "task_failed", "--hours", "744", "--note", "summer")
+
+    assert printed == "task_failed is silenced until 2026-04-01 01:30 UTC.\n"
 
 
 def test_a_silence_is_ended_before_its_time(settings: Settings, run: Run) -> None:
@@ -187,3 +199,20 @@ def test_one_that_is_closed_is_dated_by_the_nights_which_may_lie_in_the_past(set
     run("resolve", "1", "--note", "done")
 
     assert query(settings, "SELECT resolved_as_of FROM studyml.incidents") == [(END - timedelta(days=900),)]
+
+
+def test_one_that_a_later_night_than_the_newest_found_is_not_closed_before_it_was_opened(
+    settings: Settings, run: Run
+) -> None:
+    finish(settings, END - timedelta(days=1))
+    fail(settings)
+    run("resolve", "1", "--note", "done")
+
+    assert query(settings, "SELECT resolved_as_of FROM studyml.incidents") == [(END,)]
+
+
+def test_before_the_first_night_one_is_closed_as_of_now(settings: Settings, run: Run) -> None:
+    fail(settings)
+    run("resolve", "1", "--note", "done", hours=5)
+
+    assert query(settings, "SELECT resolved_as_of FROM studyml.incidents") == [(NOW + timedelta(hours=5),)]

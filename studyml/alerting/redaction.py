@@ -50,7 +50,7 @@ _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic) (?=\S*[\d=])[\w.~+/=-]{8,}"), rf"\g<1> {MASK}"),
     # PostgreSQL quotes the values of a row that it refuses, with their line breaks.
     (
-        re.compile(r"(Key \([^)\n]*\)=)\((?:.*?\)(?= (?:already|is not|is still|conflicts))|.*\)|.*)", re.DOTALL),
+        re.compile(r"([Kk]ey \([^\n]*?\)=)\((?:.*?\)(?= (?:already|is not|is still|conflicts))|.*\)|.*)", re.DOTALL),
         rf"\g<1>({MASK})",
     ),
     (re.compile(r"(row contains )\((?:.*\)|.*$)", re.DOTALL), rf"\g<1>({MASK})"),

@@ -18,6 +18,18 @@ def test_a_changed_address_gets_what_the_old_one_was_owed_and_no_old_news(settin
         assert titles(new) == ["owed"]
 
 
+def test_what_a_removed_address_was_owed_goes_to_the_new_one_though_another_has_had_it(
+    settings: Settings, hook: Webhook, round_: Round
+) -> None:
+    with webhook() as old, webhook() as new:
+        write(settings, "one")
+        old.status = 500
+        round_(hook.url(), old.url())
+
+        assert round_(hook.url(), new.url()) == Delivered(sent=1, pending=0, dead=0)
+        assert (titles(hook), titles(new)) == (["one"], ["one"])
+
+
 def test_an_address_that_is_added_gets_what_comes_from_now_on(settings: Settings, round_: Round) -> None:
     with webhook() as first, webhook() as second:
         write(settings, "before")

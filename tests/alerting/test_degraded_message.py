@@ -206,6 +206,19 @@ def test_a_retraining_that_failed_names_no_version() -> None:
     assert "1. studyml report\n" in message.body
 
 
+def test_sessions_that_took_less_than_predicted_are_told_as_such() -> None:
+    assert "- Direction: sessions took 0.84 h less than predicted on average.\n" in body(rolling_bias=-0.84)
+
+
+@pytest.mark.parametrize(("came_to", "ended"), [("failed", "failed"), ("abandoned", "was killed")])
+def test_a_retraining_that_ended_without_a_candidate_says_of_what_and_what_to_mend(came_to: str, ended: str) -> None:
+    message = no_better_message(incident_id=7, came_to=came_to, reasons=["no memory"], version=None, links=LINKS)
+
+    assert f"- The retraining {ended}.\n- no memory\n" in message.body
+    assert "2. Mend what it ended of, then: studyml retrain --force\n" in message.body
+    assert "Look for a change in the source data" not in message.body
+
+
 def test_a_recovery_says_which_version_is_healthy_and_how_long_it_lasted() -> None:
     message = recovered_message(
         incident_id=7,

@@ -37,6 +37,12 @@ class TestAProblem:
         assert (only(connection).opened_as_of, only(connection).updated_as_of) == (at(0).as_of, at(1).as_of)
         assert len(messages(connection)) == 1
 
+    def test_that_an_older_night_finds_as_well_stays_that_of_the_newer_one(self, connection: Connection) -> None:
+        report(connection, 2)
+        report(connection, 1)
+
+        assert only(connection).updated_as_of == at(2).as_of
+
     def test_that_goes_on_is_listed_as_it_is_now(self, settings: Settings, connection: Connection) -> None:
         first, second = "v_20260101_000000", "v_20260102_000000"
         add_champion(settings, END, first)
@@ -122,6 +128,11 @@ class TestARecovery:
         assert recover(connection) is None
         assert events(connection) == []
 
+    def test_of_the_night_that_found_it_run_again_ends_it(self, connection: Connection) -> None:
+        report(connection, 2)
+
+        assert recover(connection, 2) is not None
+
     def test_of_an_older_night_does_not_end_what_a_later_one_found(self, connection: Connection) -> None:
         report(connection, 2)
 
@@ -147,6 +158,13 @@ class TestComingBack:
         found = only(connection)
         assert (found.status, found.times_reopened, found.resolved_as_of, found.resolved_at) == ("open", 1, None, None)
         assert messages(connection)[-1] == ("reopened", PAGE, "studyml: again: it is bad (page)")
+
+    def test_keeps_of_its_figures_only_about_which_retraining_a_person_was_asked(self, connection: Connection) -> None:
+        report(connection, mae=1.3, n=10, asked=7)
+        recover(connection, 1)
+        report(connection, 2, mae=1.5)
+
+        assert only(connection).figures == {"mae": 1.5, "asked": 7}
 
     def test_after_the_cool_off_is_news(self, connection: Connection) -> None:
         report(connection)

@@ -1,12 +1,13 @@
 """What the on-call engineer reads about everything but a degraded model."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from studyml.alerting import messages
-from studyml.alerting.incidents import TASK_FAILED, Incident
+from studyml.alerting.incidents import CONTRACT_BROKEN, SCORING_LATE, TASK_FAILED, Incident
 from studyml.alerting.message import Links, Message, compose, trial_message
 
 NIGHT = datetime(2026, 3, 1, 1, tzinfo=UTC)
@@ -89,7 +90,7 @@ def test_every_message_is_short_plain_and_leads_to_its_section_of_the_runbook(na
     assert section in {*messages.SECTIONS.values(), messages.WAITING_SECTION}
 
 
-@pytest.mark.parametrize("name", ["contract", "labels", "retraining", "scoring", "night"])
+@pytest.mark.parametrize("name", ["contract", "unjudged", "unplanned", "labels", "retraining", "scoring", "night"])
 def test_a_message_about_an_open_incident_says_how_to_take_it_on(name: str) -> None:
     assert "1. Say that you have it: studyml alerts ack 7\n" in every_message()[name].body
 
@@ -140,3 +141,103 @@ def test_where_our_database_is_away_analysts_are_not_said_to_read_on() -> None:
     assert "analysts read the newest predictions" in failed("a_run")
     assert "analysts read the newest predictions" not in failed("a_run", recorded=False)
     assert "analysts may get no predictions" in failed("a_run", recorded=False)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "by_hand"),
+    [
+        ("studyml_nightly", "studyml night"),
+        ("studyml_maintenance", "studyml maintain"),
+        ("studyml_score", "studyml score"),
+        ("studyml_retrain", "studyml retrain"),
+        ("studyml_approve", "studyml versions approve or reject"),
+        ("studyml_tune", "studyml tune"),
+        ("studyml_alerts", "studyml alerts deliver"),
+    ],
+)
+def test_a_failed_task_leads_to_its_own_dag_and_names_the_command_that_does_the_same(dag_id: str, by_hand: str) -> None:
+    body = messages.failure_message(
+        dag_id=dag_id, task_id="x", dag_run_id="a_run", as_of=NIGHT, error="it is away", links=LINKS
+    ).body
+
+    assert f"Clear the red task in Airflow, or run {by_hand} again:" in body
+    assert body.endswith(f"Airflow: https://airflow.example.org/dags/{dag_id}/runs/a_run")
+
+
+def test_of_tables_that_are_not_as_promised_their_owners_are_to_be_told() -> None:
+    body = messages.failure_message(
+        **{"dag_id": "studyml_nightly", "task_id": "x", "dag_run_id": "a_run", "as_of": NIGHT},
+        **{"error": "it lacks a column", "links": LINKS, "kind": CONTRACT_BROKEN},
+    ).body
+
+    assert "It closes by itself when two nights in a row find nothing wrong.\n" in body
+    assert "1. Tell the study app's owners what the error says.\n" in body
+
+
+def test_that_most_sessions_got_no_prediction_is_in_the_subject() -> None:
+    found = ["50 of 100 planned sessions have no student"]
+    subjects = [
+        messages.contract_message(found, as_of=NIGHT, incident_id=7, links=LINKS, unscored=unscored).subject
+        for unscored in (False, True)
+    ]
+
+    assert subjects == [
+        "studyml: the study app's data break the data contract",
+        "studyml: most planned sessions got no prediction: the study app's data break the data contract",
+    ]
+
+
+def test_that_no_other_retraining_is_started_is_in_the_subject() -> None:
+    subjects = [
+        messages.retraining_message(times=3, reasons=[], stopped=stopped, incident_id=7, links=LINKS).subject
+        for stopped in (False, True)
+    ]
+
+    assert subjects == [
+        "studyml: 3 retrainings in a row brought no new version",
+        "studyml: 3 retrainings in a row brought no new version, no other is started",
+    ]
+
+
+def test_that_no_label_arrives_says_when_the_newest_was_seen_and_how_many_are_due() -> None:
+    body = every_message()["labels"].body
+
+    assert (
+        "- Newest outcome: seen in the night of 2026-03-01 01:00 UTC.\n"
+        "- Sessions dated since then, up to 2026-03-08 01:00 UTC: 40.\n"
+    ) in body
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (0, "It was open since 2026-03-01 01:00 UTC."),
+        (1, "It was first opened at 2026-03-01 01:00 UTC, and came back once."),
+        (2, "It was first opened at 2026-03-01 01:00 UTC, and came back 2 times."),
+    ],
+)
+def test_what_is_over_and_what_nobody_took_on_say_since_when_it_was_open(times: int, words: str) -> None:
+    incident = replace(INCIDENT, times_reopened=times)
+
+    assert f"- {words}\n" in messages.over_message(incident, note="it went away", links=LINKS).body
+    assert f"- {words}\n- Version: v_1.\n" in messages.escalation_message(incident, hours=4, links=LINKS).body
+
+
+def test_without_a_version_an_escalation_names_none() -> None:
+    incident = replace(INCIDENT, model_version=None)
+
+    assert "Version" not in messages.escalation_message(incident, hours=4, links=LINKS).body
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"),
+    [
+        (CONTRACT_BROKEN, "What was refused stays in studyml.quarantined_rows until the study app corrects it"),
+        (SCORING_LATE, "If that night itself did not finish, the next one observes and judges what it left."),
+    ],
+)
+def test_what_is_over_says_what_it_left_behind(kind: str, left: str) -> None:
+    body = messages.over_message(replace(INCIDENT, kind=kind), note="it went away", links=LINKS).body
+
+    assert left in body
+    assert "Nothing is left to do." not in body

@@ -152,7 +152,8 @@ def test_that_it_is_over_is_told_in_the_end_though_one_about_it_is_never_accepte
 
     rounds = [round_(hook.url(), minutes=400 * number).sent for number in range(12)]
 
-    assert sum(rounds) == 2
+    # An update goes ahead after two tries, the end after ten.
+    assert rounds == [0, 0, 1, *(0,) * 7, 1, 0]
     assert [each["type"] for each in hook.received] == ["failure", "success"]
 
 
@@ -218,6 +219,12 @@ def test_a_subject_is_one_line_of_less_than_120_characters(hook: Webhook, subjec
     assert title.endswith("…")
     assert title[:16] == subject[:16].replace("\n", " ")
     assert "\n" not in title
+
+
+def test_a_subject_of_119_characters_is_left_whole(hook: Webhook) -> None:
+    assert send(hook.url(), "x" * 119, "body").refusal is None
+
+    assert titles(hook) == ["x" * 119]
 
 
 def test_what_is_over_is_told_after_its_beginning_also_where_that_was_refused_first(

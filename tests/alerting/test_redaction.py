@@ -20,6 +20,9 @@ ADDRESSES = [
     ("tgram://123456789:AbCdEfGhIjKlMnOp/12315544/", ["123456789", "AbCdEfGhIjKlMnOp", "12315544"]),
     ("mailtos://studyml:hunter2@mail.example.org?to=ann@example.org", ["hunter2"]),
     ("mailtos://studyml:p%40ss%2Fword@mail.example.org", ["p%40ss%2Fword", "p@ss/word"]),
+    ("mailtos://studyml:p%40ss%2fword@mail.example.org", ["p%40ss%2fword", "p%40ss%2Fword", "p@ss/word"]),
+    ("mailtos://studyml:geheimä9@mail.example.org", ["geheimä9", "geheim%C3%A49"]),
+    ("d7sms://T0K3N123@15551234567?to=15557654321,15550001111", ["T0K3N123", "15557654321", "15550001111"]),
     ("sendgrid://SG.aBcDeF.123456:from@example.org", ["SG.aBcDeF.123456"]),
     ("json://127.0.0.1:8080/T0K3NPATH?+X-Key=HEADERSECRET", ["T0K3NPATH", "HEADERSECRET"]),
     ("https://beat.example.org/ping/0b1c2d3e-aaaa-bbbb-cccc-1234567890ab", ["0b1c2d3e-aaaa-bbbb-cccc-1234567890ab"]),
@@ -36,6 +39,22 @@ def test_no_part_of_an_address_that_may_be_a_secret_is_left(address: str, hidden
     assert text.startswith("failed: ")
     for secret in hidden:
         assert secret not in text
+
+
+@pytest.mark.parametrize(
+    "address", ["slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazk/#study-alerts", "slack://xoxb-12345678/#study-alerts?x=1"]
+)
+def test_a_channel_stays_readable(address: str) -> None:
+    assert redact("nobody reads #study-alerts", address_secrets(address)) == "nobody reads #study-alerts"
+
+
+@pytest.mark.parametrize("word", ["monitoring", "database", "students"])
+def test_a_password_that_is_a_word_of_messages_is_a_secret_all_the_same(word: str) -> None:
+    for secrets in (
+        database_secrets(f"postgresql://ann:{word}@127.0.0.1/x"),
+        address_secrets(f"mailtos://ann:{word}@mail.example.org"),
+    ):
+        assert redact(f'the password "{word}" was refused', secrets) == 'the password "…" was refused'
 
 
 def test_hosts_and_the_words_that_messages_are_made_of_stay_readable() -> None:
@@ -74,12 +93,16 @@ def test_the_password_of_a_database_is_masked_wherever_it_is_written(address: st
     [
         ("postgresql://somebody:else@10.0.0.1/x is down", "postgresql://…@10.0.0.1/x is down"),
         ("POST https://hooks.slack.com/services/T1/B2/c3: 404", "POST https://hooks.slack.com/… 404"),
+        ("POST HTTPS://Hooks.Slack.com/services/T1/B2/c3: 404", "POST HTTPS://Hooks.Slack.com/… 404"),
+        ("POST https://discord.com/api/webhooks/42/c3: 404", "POST https://discord.com/api/webhooks/… 404"),
+        ("POST https://discordapp.com/api/webhooks/42/c3", "POST https://discordapp.com/api/webhooks/…"),
         ("told ann.lee+x@mail.example.org", "told …"),
         (
             'duplicate key\nDETAIL:  Key (email, name)=(ann@example.org, "Ann (Lee)") already exists.',
             "duplicate key\nDETAIL:  Key (email, name)=(…)",
         ),
         ("DETAIL:  Failing row contains (7, Ann Lee, null).", "DETAIL:  Failing row contains (…)."),
+        ("DETAIL:  Failing row contains (7, (Nan) Ann Lee, null).", "DETAIL:  Failing row contains (…)."),
         (
             'CONTEXT:  COPY students, line 3, column name: "Ann Lee"',
             'CONTEXT:  COPY students, line 3, column name: "…"',
@@ -87,6 +110,8 @@ def test_the_password_of_a_database_is_masked_wherever_it_is_written(address: st
         ("DETAIL:  Failing row contains (7, Ann\nLee, null).", "DETAIL:  Failing row contains (…)."),
         ("Key (name)=(Ann (Lee) somebody) already exists.", "Key (name)=(…) already exists."),
         ("Key (name)=(Ann\nsomebody) is not present in", "Key (name)=(…) is not present in"),
+        ("Key (lower(name))=(Ann) already exists.", "Key (lower(name))=(…) already exists."),
+        ("Key (a)=(Ann) conflicts with existing key (a)=(ann).", "Key (a)=(…) conflicts with existing key (a)=(…)."),
         ('COPY students, line 3: "Ann\nsomebody', 'COPY students, line 3: "…"'),
         ('invalid input syntax for type integer: "Ann\nLee"', 'invalid input syntax for type integer: "…"'),
         ("told ann@localhost and ann%40example.org", "told … and …"),
@@ -101,6 +126,12 @@ def test_the_password_of_a_database_is_masked_wherever_it_is_written(address: st
         ("Authorization: Bearer c3.Ann0somebody", "Authorization: Bearer …"),
         ("slack://c3/Ann/somebody, then", "slack://… then"),
         ("https://api.telegram.org/bot1:c3somebody/sendMessage: 404", "https://api.telegram.org/bot… 404"),
+        (
+            'CONTEXT:  COPY students, line 3, column name: "the "Nan" Ann Lee"',
+            'CONTEXT:  COPY students, line 3, column name: "…"',
+        ),
+        ('invalid input value for enum level: "Ann Lee"', 'invalid input value for enum level: "…"'),
+        ('invalid input syntax for type integer: "the "Nan" Ann"', 'invalid input syntax for type integer: "…"'),
     ],
 )
 def test_what_nobody_configured_is_masked_by_its_form(text: str, redacted: str) -> None:

@@ -37,7 +37,10 @@ class TestSilencing:
         lifecycle.tell_held_back(connection, at(5.5))
         connection.commit()
 
-        body = str(query(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id DESC LIMIT 1")[0][0])
+        [(body, as_of)] = query(
+            settings, "SELECT message_body, as_of FROM studyml.incident_events ORDER BY id DESC LIMIT 1"
+        )
+        assert as_of == at(0).as_of
         late = "From the night of 2026-03-01 00:00 UTC, held back by a silence until now."
         assert body.startswith(f"{late} It is open still: studyml alerts show 1\n\nincident 1")
 
@@ -65,14 +68,19 @@ class TestSilencing:
         assert report(connection, 3, severity=PAGE) == "told"
         assert [severity for _, severity, _ in messages(connection)] == [TICKET, PAGE]
 
-    def test_that_it_is_over_is_told_when_it_ends_to_whoever_was_told_of_it(self, connection: Connection) -> None:
+    def test_that_it_is_over_is_told_when_it_ends_to_whoever_was_told_of_it_and_not_as_open(
+        self, settings: Settings, connection: Connection
+    ) -> None:
         report(connection)
         silence(connection, 0.5, 2)
         recover(connection, 1)
         assert len(messages(connection)) == 1
         lifecycle.tell_held_back(connection, at(3))
+        connection.commit()
 
         assert messages(connection)[1:] == [("resolved", PAGE, "studyml: it is over")]
+        body = query(settings, "SELECT message_body FROM studyml.incident_events ORDER BY id DESC LIMIT 1")[0][0]
+        assert body == "From the night of 2026-03-02 00:00 UTC, held back by a silence until now.\n\n1"
 
     def test_what_came_back_and_went_again_meanwhile_is_over_for_whoever_was_told_of_it_before(
         self, connection: Connection

@@ -56,7 +56,8 @@ def test_a_night_with_a_promotion(live: Live, steps: dict[str, Mock]) -> None:
     assert skipped == {"announce_challenger", "ask"}
     assert {state for states in lived.tasks.values() for state in states} == {"success", "skipped"}
     assert champion_events(lived.run_id) == [{"version": "v_20260301_010000"}]
-    assert steps["start_night"].call_args.kwargs["dag_run_id"] == lived.run_id
+    named = ("start_night", "monitor", "check_retraining", "plan_scoring")
+    assert {steps[name].call_args.kwargs["dag_run_id"] for name in named} == {lived.run_id}
     assert {step.call_args.kwargs["as_of"] for step in (steps["observe"], steps["plan_scoring"])} == {AS_OF}
     ranges = sorted((call.kwargs["first_id"], call.kwargs["last_id"]) for call in steps["score_range"].call_args_list)
     assert ranges == [(1, 50), (51, 99)]
@@ -155,7 +156,8 @@ def test_an_approved_candidate_is_promoted_in_the_name_of_who_approved(
     lived = live("studyml_approve")
     assert lived.state == "success"
     assert steps["approve_version"].call_args.args[1] == VERSION
-    assert steps["approve_version"].call_args.kwargs["actor"] == "ada"
+    told = steps["approve_version"].call_args.kwargs
+    assert (told["actor"], told["reason"]) == ("ada", "approved in Airflow")
     steps["reject_version"].assert_not_called()
     assert champion_events(lived.run_id) == [{"version": VERSION}]
 
@@ -164,6 +166,7 @@ def test_an_approved_candidate_is_promoted_in_the_name_of_who_approved(
     ("user", "actor", "reason"),
     [
         ({"id": "7", "name": "ada"}, "ada", "rejected in Airflow"),
+        ({"id": "7", "name": ""}, "7", "rejected in Airflow"),
         (None, "studyml", "nobody answered before the deadline"),
     ],
 )
@@ -212,8 +215,9 @@ def test_an_answer_that_comes_too_late_changes_nothing_and_pages_nobody(
 
 def test_without_a_candidate_that_waits_nobody_is_asked(live: Live, steps: dict[str, Mock]) -> None:
     steps["waiting_candidate"].return_value = None
-    lived = live("studyml_approve")
+    lived = live("studyml_approve", version="v_20251224_010000")
     assert lived.state == "success"
+    assert steps["waiting_candidate"].call_args.args[1] == "v_20251224_010000"
     assert {lived.tasks[task_id][0] for task_id in ("approve", "promote", "keep_champion")} == {"skipped"}
 
 
@@ -262,7 +266,7 @@ def test_what_a_run_chooses_to_train_reaches_every_step_of_the_retraining(
 
 
 @pytest.mark.parametrize("dag_id", ["studyml_nightly", "studyml_retrain"])
-def test_a_run_that_chooses_nothing_trains_what_is_set(
+def test_a_run_that_chooses_nothing_trains_what_is_set_when_it_is_due(
     dag_id: str, live: Live, steps: dict[str, Mock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STUDYML_ARCHITECTURE", "attention")
@@ -272,6 +276,7 @@ def test_a_run_that_chooses_nothing_trains_what_is_set(
         settings = steps[step].call_args.args[0]
         assert (settings.architecture, settings.recipe) == ("attention", "auto")
         assert settings.hyperparameters.neurons == 64
+    assert steps["check_retraining"].call_args.kwargs["force"] is False
 
 
 def test_retraining_by_hand_that_fails_is_a_failed_run(live: Live, steps: dict[str, Mock]) -> None:
@@ -284,6 +289,14 @@ def test_scoring_by_hand_predicts_the_newest_night_also_again(live: Live, steps:
     assert live("studyml_score").state == "success"
     assert steps["plan_scoring"].call_args.kwargs["as_of"] == AS_OF
     steps["publish_predictions"].assert_called_once()
+
+
+def test_scoring_by_hand_predicts_the_night_of_its_param(live: Live, steps: dict[str, Mock]) -> None:
+    lived = live("studyml_score", as_of="2025-12-24T02:00:00+01:00")
+    assert lived.state == "success"
+    asked = steps["plan_scoring"].call_args.kwargs
+    assert (asked["as_of"].isoformat(), asked["dag_run_id"]) == ("2025-12-24T01:00:00+00:00", lived.run_id)
+    steps["newest_night"].assert_not_called()
 
 
 def test_scoring_before_the_first_night_has_nothing_to_do(live: Live, steps: dict[str, Mock]) -> None:

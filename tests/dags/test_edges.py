@@ -71,6 +71,10 @@ def test_the_new_champion_is_announced_after_its_predictions_are_out(dag_bag: Da
     assert upstream(dag_bag, "studyml_nightly", "announce_challenger") == {"decide_challenger", "score.publish"}
 
 
+def test_a_person_is_asked_about_a_candidate_after_the_predictions_are_out(dag_bag: DagBag) -> None:
+    assert upstream(dag_bag, "studyml_nightly", "ask") == {"retrain.publish", "score.publish"}
+
+
 def test_every_task_leads_to_a_leaf_that_fails_with_it(dag_bag: DagBag) -> None:
     """A run's state is that of its leaves: the leaves must follow from everything."""
     dag = dag_bag.dags["studyml_nightly"]

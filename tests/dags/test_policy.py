@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,9 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
-from studyml_airflow.defaults import RetryWhatTimeMends, as_of_param
+from studyml.alerting.messenger import CONNECT_SECONDS, GIVE_UP_SECONDS, READ_SECONDS
+from studyml.steps.backtest_workspace import NIGHT_STARTS
+from studyml_airflow.defaults import DELIVERY_TIMEOUT, RetryWhatTimeMends, as_of_param
 from studyml_airflow.notifier import FailureNotifier
 from tests.dags.airflow_environment import DAGS, PLUGINS
 
@@ -78,6 +80,53 @@ def test_every_task_has_owner_retries_timeout_and_notifier(dag: DAG) -> None:
         assert any(isinstance(callback, FailureNotifier) for callback in callbacks), task.task_id
 
 
+#: Tasks that take longer than a step, or have to be done sooner, hours.
+LONGEST_HOURS = {
+    ("studyml_alerts", "deliver"): 1 / 6,  # the next run is due
+    ("studyml_maintenance", "maintain"): 2,
+    **{
+        (dag_id, f"retrain.{task}"): 3
+        for dag_id in ("studyml_nightly", "studyml_retrain")
+        for task in ("train", "evaluate")
+    },
+    ("studyml_tune", "trial"): 3,
+}
+
+
+def test_what_trains_has_three_hours_what_tidies_up_two_and_a_step_half_an_hour(dag: DAG) -> None:
+    for task in dag.tasks:
+        hours = LONGEST_HOURS.get((dag.dag_id, task.task_id), 0.5)
+        assert task.execution_timeout == timedelta(hours=hours), task.task_id
+
+
+def test_a_task_is_tried_three_times_within_minutes_of_each_other(dag: DAG) -> None:
+    for task in dag.tasks:
+        assert (task.retries, task.retry_delay) == (2, timedelta(seconds=30)), task.task_id
+        assert task.max_retry_delay == timedelta(minutes=15), task.task_id
+
+
+SCHEDULES = {
+    "studyml_alerts": "*/10 * * * *",
+    "studyml_maintenance": "0 4 * * 0",
+    "studyml_nightly": "0 1 * * *",
+    "studyml_tune": "0 3 * * 6",
+}
+
+
+def test_a_dag_runs_by_the_utc_clock_when_its_page_says(dag_bag: DagBag) -> None:
+    timed = {dag_id: dag.schedule for dag_id, dag in dag_bag.dags.items() if hasattr(dag.schedule, "expression")}
+
+    assert {dag_id: schedule.expression for dag_id, schedule in timed.items()} == SCHEDULES
+    assert {str(schedule.timezone) for schedule in timed.values()} == {"UTC"}
+    assert dag_bag.dags["studyml_retrain"].schedule is None
+
+
+def test_a_backtest_lives_its_nights_at_the_hour_at_which_they_are_scheduled() -> None:
+    minute, hour, *_ = SCHEDULES["studyml_nightly"].split()
+
+    assert time(int(hour), int(minute), tzinfo=UTC) == NIGHT_STARTS
+
+
 @pytest.mark.parametrize("as_of", [None, "2026-03-01", "2026-03-01T01:00:00Z", "2026-03-01T01:00:00.000+01:00"])
 def test_the_param_as_of_accepts(as_of: str | None) -> None:
     assert as_of_param("now").resolve(as_of) == as_of
@@ -106,6 +155,20 @@ def test_a_wrong_choice_is_refused_when_a_run_is_asked_for(
     stored.params.deep_merge({"hyperparameters": {"l2": 0.01}}).validate()
     with pytest.raises(ParamValidationError, match=re.compile(rule, re.DOTALL)):
         stored.params.deep_merge(wrong).validate()
+
+
+@pytest.mark.parametrize("wrong", [{"trials": 0}, {"trials": 501}, {"seed": -1}, {"seed": 2**31}, {"strategy": "luck"}])
+def test_a_search_that_cannot_be_made_is_refused_when_it_is_asked_for(
+    wrong: dict[str, object], dag_bag: DagBag
+) -> None:
+    stored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag_bag.dags["studyml_tune"]))
+    stored.params.deep_merge({"trials": 500, "seed": 2**31 - 1, "strategy": "random"}).validate()
+    with pytest.raises(ParamValidationError):
+        stored.params.deep_merge(wrong).validate()
+
+
+def test_a_receiver_that_hangs_leaves_most_of_a_deliverys_time_to_the_others() -> None:
+    assert CONNECT_SECONDS + READ_SECONDS < GIVE_UP_SECONDS <= DELIVERY_TIMEOUT.total_seconds() / 10
 
 
 def imports_at_module_level(path: Path) -> set[str]:

@@ -11,7 +11,9 @@ def days(recent: int, earlier: int) -> np.ndarray:
     return np.array([recent] * 7 + [earlier] * 28)
 
 
-@pytest.mark.parametrize(("recent", "moved"), [(10, False), (15, False), (25, True), (5, True), (6, False), (0, True)])
+@pytest.mark.parametrize(
+    ("recent", "moved"), [(10, False), (15, False), (20, True), (25, True), (5, True), (6, False), (0, True)]
+)
 def test_a_factor_of_two_is_flagged(recent: int, moved: bool) -> None:
     assert compare_volume(days(recent, 10)).moved is moved
 
@@ -28,6 +30,27 @@ def test_without_dispersion_the_chance_is_the_binomial_one() -> None:
     found = compare_volume(np.concatenate([recent, np.ones(28, int)]))
 
     assert found.p_value == pytest.approx(2 * stats.binom.sf(recent.sum() - 1, recent.sum() + 28, 0.2))
+
+
+def test_so_is_the_chance_of_a_fall() -> None:
+    found = compare_volume(np.concatenate([[1, 0, 0, 0, 0, 0, 0], np.ones(28, int)]))
+
+    assert found.p_value == pytest.approx(2 * stats.binom.cdf(1, 29, 0.2))
+
+
+def test_twice_as_many_of_few_is_not_flagged_where_one_week_in_forty_has_them_by_chance() -> None:
+    found = compare_volume(np.concatenate([[3, 2, 2, 2, 2, 2, 2], np.ones(28, int)]))
+
+    assert 0.01 < found.p_value < 0.05
+    assert found.ratio == pytest.approx(15 / 7)
+    assert not found.moved
+
+
+def test_where_whole_weeks_are_bursts_sessions_count_for_what_the_weeks_vary() -> None:
+    quiet, busy = [1, 1, 1, 0, 0, 0, 0], [2, 2, 1, 1, 1, 1, 1]  # 3 and 9: a variance twice the mean
+    found = compare_volume(np.array([4, 4, 4, 3, 3, 3, 3, *quiet, *busy, *quiet, *busy]))
+
+    assert found.p_value == pytest.approx(2 * stats.binom.sf(12 - 1, 12 + 12, 0.2))
 
 
 def test_a_few_sessions_more_of_very_few_may_be_chance() -> None:

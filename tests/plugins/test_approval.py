@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from airflow.providers.standard.exceptions import HITLTriggerEventError
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from studyml_airflow.approval import CandidateApproval
@@ -42,3 +43,12 @@ def test_a_question_beyond_its_deadline_is_over_at_once_and_does_not_stand_for_e
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert asked(monkeypatch, utc_now() - timedelta(hours=1)) == timedelta(seconds=1)
+
+
+def test_a_question_that_ends_with_an_error_fails_with_it() -> None:
+    step = CandidateApproval(
+        task_id="approve", subject="", body="", defaults="Reject", deadline="2026-03-04T01:00:00+00:00"
+    )
+
+    with pytest.raises(HITLTriggerEventError, match="the triggerer is gone"):
+        step.execute_complete({}, {"error": "the triggerer is gone", "error_type": "unknown"})

@@ -23,8 +23,12 @@ __all__ = ["log"]
 
 
 def test_a_workspace_is_used_and_emptied(log: Settings, empty_database_url: str, tmp_path: Path) -> None:
+    create_scratch(log.database)  # somebody's, who works beside our own database
+    before = databases(log)
+
     replay(naive(log), tmp_path / "out", first=FIRST, last=LAST, workspace=empty_database_url)
 
+    assert databases(log) == before
     there = log.model_copy(update={"database_url": type(log.database_url)(empty_database_url)})
     assert query(there, "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$'") == [
         ("public",)
@@ -50,7 +54,9 @@ def test_a_workspace_that_holds_anything_else_is_refused_and_left_alone(
     assert where == "our own database" or scalar(there, "SELECT gold FROM treasure") == 1
 
 
-def test_another_backtest_in_the_same_place_is_refused_unless_begun_anew(log: Settings, tmp_path: Path) -> None:
+def test_another_backtest_in_the_same_place_is_refused_unless_begun_anew(
+    log: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = {"folder": tmp_path / "out", "first": FIRST, "last": "2026-02-13"}
     begun = naive(log).model_copy(update={"training_from": date(2020, 1, 1)})
     replay(begun, **given, keep=True)
@@ -67,8 +73,34 @@ def test_another_backtest_in_the_same_place_is_refused_unless_begun_anew(log: Se
         with pytest.raises(InputError, match=f"another STUDYML_{named}"):
             replay(begun.model_copy(update=changed), **given)
 
+    with pytest.raises(InputError, match=r"another source \(.*, schema public, now .*, schema other\)"):
+        replay(begun.model_copy(update={"source_schema": "other"}), **given)
+    with monkeypatch.context() as newer:
+        newer.setattr("studyml.steps.backtest_workspace.__version__", "9.9")
+        with pytest.raises(InputError, match=r"another version of studyml \(.*, now 9\.9\)"):
+            replay(begun, **given)
+
     document = replay(naive(log), **{**given, "last": FIRST}, restart=True)
     assert document["summary"]["nights"] == 1
+
+
+def test_what_decides_nothing_in_a_night_may_change_before_it_goes_on(log: Settings, tmp_path: Path) -> None:
+    given = {"folder": tmp_path / "out", "first": FIRST, "last": FIRST, "keep": True}
+    document = replay(naive(log), **given)
+    elsewhere = {
+        **{"scoring_range_sessions": 7, "statement_timeout_seconds": 77, "lock_timeout_seconds": 7},
+        **{"keep_versions": 7, "keep_served_days": 77, "prediction_retention_days": 777, "code_version": "abc"},
+        **{"runbook_url": "https://wiki.example.org", "airflow_url": "https://airflow.example.org"},
+        **{"artifact_root": tmp_path / "there", "artifact_cache": tmp_path / "cached"},
+    }
+
+    assert replay(naive(log).model_copy(update=elsewhere), **given) == document
+
+
+def test_a_source_in_another_database_is_read_once_and_no_night_asks_it(log: Settings, tmp_path: Path) -> None:
+    beside_it = naive(log).model_copy(update={"source_url": log.database_url})
+
+    assert replay(beside_it, tmp_path / "out", first=FIRST, last=FIRST)["summary"]["nights"] == 1
 
 
 @contextmanager
@@ -124,6 +156,33 @@ def test_a_folder_that_is_not_a_backtests_is_refused_and_left_alone(log: Setting
     assert databases(log) == before
 
 
+def test_a_folder_of_its_own_name_that_is_not_a_backtests_is_refused_too(
+    log: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    thesis = tmp_path / f"backtest_{FIRST}_{LAST}" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+
+    with pytest.raises(InputError, match="not a backtest's: name another folder with --out"):
+        replay(naive(log), None, first=FIRST, last=LAST)
+
+    assert [each.name for each in thesis.parent.iterdir()] == ["thesis.txt"]
+
+
+def test_while_one_is_under_way_its_folder_holds_no_older_report(log: Settings, tmp_path: Path) -> None:
+    replay(naive(log), tmp_path / "out", first=FIRST, last=FIRST)
+    found: list[str] = []
+
+    class Looking(Watch):
+        def begin(self, nights: int, done: int) -> None:
+            found.extend(each.name for each in (tmp_path / "out").iterdir())
+
+    replay(naive(log), tmp_path / "out", first=FIRST, last=LAST, watch=Looking())
+
+    assert found == [".studyml-backtest"]
+
+
 def test_a_folder_that_another_backtest_writes_into_is_refused_and_left_alone(log: Settings, tmp_path: Path) -> None:
     mark, version = tmp_path / ".studyml-backtest", tmp_path / "artifacts" / "v_20260212_010000"
     version.mkdir(parents=True)
@@ -139,32 +198,6 @@ def test_a_folder_that_another_backtest_writes_into_is_refused_and_left_alone(lo
     (tmp_path / "backtest.json").touch()
     assert replay(naive(log), tmp_path, first=FIRST, last=FIRST)["summary"]["nights"] == 1
     assert not version.exists()
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "words"),
-    [
-        (None, "2026-03-02", "--to 2026-03-02 is in the future"),
-        ("2026-02-21", LAST, "--from 2026-02-21 is after --to 2026-02-20"),
-    ],
-)
-def test_dates_that_cannot_be_replayed_are_refused(
-    log: Settings, tmp_path: Path, first: str | None, last: str, words: str
-) -> None:
-    before = databases(log)
-
-    with pytest.raises(InputError, match=words):
-        replay(log, tmp_path / "out", first=first, last=last)
-
-    assert databases(log) == before  # nothing was made
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_a_label_there_is_nothing_to_replay(log: Settings, tmp_path: Path) -> None:
-    query(log, "UPDATE study_sessions SET actual_duration = NULL")
-
-    with pytest.raises(InputError, match="nothing to replay"):
-        replay(log, tmp_path / "out")
 
 
 def test_a_login_that_may_not_create_databases_is_told_the_cure(log: Settings, tmp_path: Path) -> None:

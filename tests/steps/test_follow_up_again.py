@@ -6,6 +6,8 @@ import pytest
 
 from studyml.settings import Settings
 from studyml.steps.check_retraining import check_retraining
+from studyml.steps.follow_up import _moved
+from studyml.steps.monitor import monitor
 from tests.conftest import END, NOW
 from tests.scoring.world import (
     VERSION,
@@ -159,16 +161,17 @@ def test_an_incident_that_is_back_after_a_person_was_asked_promises_no_other_que
 
 
 @pytest.mark.parametrize(
-    ("decision", "status", "words"),
+    ("decision", "status", "words", "ahead"),
     [
-        ("challenger", "challenger", "v_20260228_000000 is tried beside the champion"),
-        ("challenger", "retired", "the trial of v_20260228_000000 ended, and the next one is due"),
-        ("awaiting_approval", "awaiting_approval", "v_20260228_000000 waits for a person's approval"),
-        ("awaiting_approval", "rejected", "v_20260228_000000 was not approved, and the next one is due"),
+        ("challenger", "challenger", "v_20260228_000000 is tried beside the champion", True),
+        ("challenger", "retired", "the trial of v_20260228_000000 ended, and the next one is due", False),
+        ("awaiting_approval", "awaiting_approval", "v_20260228_000000 waits for a person's approval", True),
+        ("awaiting_approval", "rejected", "v_20260228_000000 was not approved, and the next one is due", False),
+        ("promoted", "retired", "it brought v_20260228_000000, which was promoted", False),
     ],
 )
 def test_an_incident_that_is_back_says_what_became_of_the_version_since(
-    world: Settings, decision: str, status: str, words: str
+    world: Settings, decision: str, status: str, words: str, ahead: bool
 ) -> None:
     errors(world, 10, BAD)
     judge(world)
@@ -188,9 +191,13 @@ def test_an_incident_that_is_back_says_what_became_of_the_version_since(
     query(world, "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of")
     judge(world, 1)
 
-    assert f"Done: a retraining in the night of 2026-03-01 00:00 UTC; {words}" in messages(world)[-1]
+    again = messages(world)[-1]
+    assert f"Done: a retraining in the night of 2026-03-01 00:00 UTC; {words}" in again
     approve = "studyml versions approve v_20260228_000000 --reason ..."
-    assert (approve in messages(world)[-1]) is (status == "awaiting_approval")
+    assert (approve in again) is (status == "awaiting_approval")
+    assert ("see what the retraining decided" in again) is (status == "challenger")
+    asked = "when the retraining did not help" if ahead else "when a person has to decide"
+    assert f"Another message comes only when it is confirmed, {asked}, and when it is over." in again
 
 
 def test_where_people_approve_another_message_is_promised_that_asks_them(world: Settings) -> None:
@@ -213,6 +220,18 @@ def test_while_the_breaker_is_open_no_retraining_is_promised(world: Settings) ->
     judge(world)
 
     assert "Done: no retraining is started, since the last ones failed" in messages(world)[0]
+    assert "see what the retraining decided" not in messages(world)[0]
+
+
+def test_a_message_names_the_three_features_that_moved_most_and_the_volume() -> None:
+    features = [{"sentence": f"feature {place}", "moved": place < 4} for place in range(6)]
+    volume = {"sentence": "sessions: 10 -> 25 a day", "moved": True}
+
+    assert _moved({"features": features, "volume": volume}) == [
+        "feature 0", "feature 1", "feature 2", "sessions: 10 -> 25 a day"
+    ]  # fmt: skip
+    assert _moved({"features": features[4:], "volume": {**volume, "moved": False}}) == []
+    assert _moved(None) is None
 
 
 def test_while_too_few_sessions_may_teach_no_retraining_is_promised_yet(world: Settings) -> None:
@@ -237,3 +256,34 @@ def test_what_gets_worse_after_its_retraining_says_so_and_since_when(world: Sett
     assert "Done: a retraining in the night of 2026-03-01 00:00 UTC; its version was no better" in worse
     assert "Since: the night of 2026-03-01 00:00 UTC" in worse
     assert "Direction: sessions took 2.00 h longer than predicted on average." in worse
+
+
+def test_what_gets_worse_after_it_came_back_says_since_when_it_is_back_the_last_time(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world)
+    for night in (1, 2):
+        query(world, "UPDATE studyml.incidents SET status = 'resolved', resolved_as_of = updated_as_of")
+        judge(world, night)
+    query(
+        world,
+        "UPDATE studyml.model_versions SET metrics = metrics || jsonb_build_object('relative_error', %s::jsonb)",
+        json.dumps(PRECISE),
+    )
+    judge(world, 3)
+
+    assert [event for event, _ in severities(world)] == ["opened", "reopened", "reopened", "updated"]
+    assert (
+        "Since: the night of 2026-03-01 00:00 UTC at first; it was closed, and is back since the night of 2026-03-03"
+        " 00:00 UTC"
+    ) in messages(world)[-1]
+
+
+def test_a_message_leads_to_the_run_that_found_it_and_to_the_report_of_the_version(world: Settings) -> None:
+    errors(world, 10, BAD)
+    beside_airflow = world.model_copy(update={"airflow_url": "https://airflow.example.org"})
+    monitor(beside_airflow, as_of=END, now=NOW, dag_run_id="scheduled__1")
+
+    assert messages(world)[0].endswith(
+        "\nAirflow: https://airflow.example.org/dags/studyml_nightly/runs/scheduled__1"
+        f"\nReport: studyml versions report {VERSION}"
+    )

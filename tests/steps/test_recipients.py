@@ -80,16 +80,23 @@ def test_without_the_database_the_message_hides_them_too(hook: Webhook, caplog: 
         assert secret not in str(hook.received) + caplog.text
 
 
-def test_what_others_wrote_into_the_outbox_is_masked_when_it_is_sent(secretive: Settings, hook: Webhook) -> None:
+@pytest.mark.parametrize("by", ["a round of delivery", "a failure that takes it along"])
+def test_what_others_wrote_into_the_outbox_is_masked_when_it_is_sent(
+    secretive: Settings, hook: Webhook, by: str
+) -> None:
     write(secretive, "one")
     query(
         secretive,
         "UPDATE studyml.incident_events SET message_subject = 'sourceP4ss', message_body = 'ask ann@example.org'",
     )
 
-    deliver_alerts(secretive, now=NOW)
+    if by == "a round of delivery":
+        deliver_alerts(secretive, now=NOW)
+    else:
+        fail(secretive)
 
-    assert [(each["title"], each["message"]) for each in hook.received] == [("…", "ask …")]
+    first = hook.received[0]
+    assert (first["title"], first["message"]) == ("…", "ask …")
 
 
 def test_a_page_and_a_ticket_each_reach_their_own(settings: Settings, hook: Webhook) -> None:

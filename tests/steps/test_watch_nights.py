@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from studyml.database.nights import begin_night, end_night
 from studyml.settings import Settings
 from studyml.steps.deliver_alerts import deliver_alerts
+from studyml.steps.handle_incidents import resolve_incident
 from studyml.steps.opening import own_database
 from tests.conftest import END
 from tests.scoring.world import begin, finish, query
@@ -176,6 +177,14 @@ class TestScoring:
         look(settings, 3)
 
         assert incidents(settings) == [("scoring_late", "page", "open")]
+
+    def test_that_a_person_closed_is_not_told_again_by_the_next_look(self, settings: Settings) -> None:
+        begin(settings, END)
+        look(settings, 3)
+        resolve_incident(settings, 1, now=END + 3.1 * HOUR, actor="ann", note="it runs by hand")
+        look(settings, 3.2)
+
+        assert incidents(settings) == [("scoring_late", "page", "resolved")]
 
     def test_of_a_replay_is_never_late(self, settings: Settings) -> None:
         begin(settings, END, replay=True)
