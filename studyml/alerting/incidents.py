@@ -114,7 +114,7 @@ def update_open(
         connection,
         incident_id,
         # Who took on a ticket has not answered a page.
-        "updated_as_of = greatest(updated_as_of, %s), title = %s, model_version = coalesce(%s, model_version),"
+        "updated_as_of = %s, title = %s, model_version = coalesce(%s, model_version),"
         " figures = figures || %s,"
         " acknowledged_by = CASE WHEN severity = %s THEN acknowledged_by END,"
         " acknowledged_at = CASE WHEN severity = %s THEN acknowledged_at END, severity = %s",
@@ -133,7 +133,7 @@ def reopen(
         cursor.execute(
             "UPDATE studyml.incidents SET status = 'open', severity = %s, title = %s,"
             " figures = jsonb_strip_nulls(jsonb_build_object('asked', figures -> 'asked')) || %s,"
-            " updated_as_of = greatest(updated_as_of, %s), resolved_as_of = NULL, resolved_at = NULL,"
+            " updated_as_of = %s, resolved_as_of = NULL, resolved_at = NULL,"
             " acknowledged_by = NULL, acknowledged_at = NULL, escalated_at = NULL,"
             " times_reopened = times_reopened + 1 WHERE id = %s",
             (severity, title, Json(figures), as_of, incident_id),
@@ -218,12 +218,20 @@ def newest_of_kind(connection: Connection, kind: str) -> Incident | None:
     return found[0] if found else None
 
 
-def newest_event_at(connection: Connection, incident_id: int) -> datetime:
-    """When the newest event of an incident was recorded."""
+def newest_event_at(connection: Connection, incident_id: int, *, before: datetime) -> datetime | None:
+    """When the newest event of an incident up to ``before`` was recorded; None without one."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT max(recorded_at) FROM studyml.incident_events WHERE incident_id = %s", (incident_id,))
-        recorded: datetime = (cursor.fetchone() or (None,))[0]
+        cursor.execute(
+            "SELECT max(recorded_at) FROM studyml.incident_events WHERE incident_id = %s AND recorded_at <= %s",
+            (incident_id, before),
+        )
+        recorded: datetime | None = (cursor.fetchone() or (None,))[0]
     return recorded
+
+
+def back_since(connection: Connection, incident_id: int) -> datetime | None:
+    """The night in which the problem of an incident came back the last time; None where it was never over."""
+    return max((each.as_of for each in list_events(connection, incident_id) if each.event == "reopened"), default=None)
 
 
 def find_incident(connection: Connection, incident_id: int) -> Incident:

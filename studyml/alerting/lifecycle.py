@@ -51,6 +51,10 @@ class Moment:
         """Whether ``night`` is a later one, and not of a clock that was ahead."""
         return self.as_of < night and self.is_possible(night)
 
+    def newest(self, night: datetime) -> datetime:
+        """The later of both nights."""
+        return night if self.is_before(night) else self.as_of
+
     def is_possible(self, noted: datetime) -> bool:
         """Whether a time can have been noted before now: one far ahead of the wall clock was, by a wrong one."""
         return noted <= self.now + CLOCKS_DIFFER
@@ -95,7 +99,7 @@ def report_problem(connection: Connection, problem: Problem, at: Moment, *, cool
             severity=problem.severity,
             title=title,
             figures=problem.figures,
-            as_of=at.as_of,
+            as_of=at.newest(before.updated_as_of),
         )
         _tell(connection, before.id, problem, at, event="reopened", prefix=AGAIN)
         return "reopened"
@@ -127,7 +131,7 @@ def _update(connection: Connection, present: Incident, problem: Problem, at: Mom
         title=problem.message(present.id).title if follows else present.title,
         model_version=problem.model_version if follows else None,
         figures=problem.figures,
-        as_of=at.as_of,
+        as_of=at.newest(present.updated_as_of),
     )
     if problem.another:
         set_untaken(connection, present.id)

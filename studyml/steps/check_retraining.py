@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import TypeGuard
 
-from studyml.alerting.incidents import DEGRADED, Incident, degraded_without_retraining, open_of_kind
+from studyml.alerting.incidents import DEGRADED, Incident, back_since, degraded_without_retraining, open_of_kind
 from studyml.database.connection import Connection, advisory_lock
 from studyml.database.nights import is_replay
 from studyml.database.quarantine import record_quarantined
@@ -122,9 +122,10 @@ def _unless_under_way(connection: Connection, cause: str, note: str) -> tuple[st
     if newest_undecided(connection) is not None:
         return None, note
     degraded = open_of_kind(connection, DEGRADED)
+    since = None if degraded is None else back_since(connection, degraded.id) or degraded.opened_as_of
 
     def holds_up(version: Version | None) -> TypeGuard[Version]:
-        return version is not None and (degraded is None or version.as_of >= degraded.opened_as_of)
+        return version is not None and (since is None or version.as_of >= since)
 
     if holds_up(tried := challenger(connection)):
         return None, f"{note}; they wait until the trial of {tried.version} is decided"

@@ -13,7 +13,7 @@ from studyml.alerting.degraded_message import (
     degraded_message,
     recovered_message,
 )
-from studyml.alerting.incidents import DEGRADED, PAGE, TICKET, Incident, list_events, newest_of_kind, open_of_kind
+from studyml.alerting.incidents import DEGRADED, PAGE, TICKET, Incident, back_since, newest_of_kind, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem, report_recovery
 from studyml.alerting.message import Links, Message, moment
 from studyml.database.connection import Connection
@@ -30,6 +30,9 @@ _logger = logging.getLogger("studyml")
 
 #: One healthy night may be chance: an error about its limit would open and resolve an incident by turns.
 _RECOVERED_NIGHTS, _MOST_DOUBLINGS = 2, 3
+_STOPPED = (
+    "no retraining is started, since the last ones failed: it takes enough new labels, or studyml retrain --force"
+)
 #: How many features a message names.
 _MOST_MOVED = 3
 _FIGURES = ("verdict", "rolling_mae", "rolling_rmse", "n", "threshold", "error_ratio", "error_ratio_limit")
@@ -138,7 +141,7 @@ def _problem(
     if known is not None and known.status != "open":
         cool_off = timedelta(days=settings.incident_cool_off_days)
         known = known if known.is_reopened_at(as_of, cool_off) else None
-    links, candidate = Links(settings.runbook_url, settings.airflow_url), waiting(connection)
+    links = Links(settings.runbook_url, settings.airflow_url)
     findings = Findings(
         verdict,
         as_of if known is None else known.opened_as_of,
@@ -153,7 +156,6 @@ def _problem(
         moved=_moved(served.drift),
         report=None if blamed is None else f"studyml versions report {blamed}",
         run_id=dag_run_id,
-        waiting=None if candidate is None else candidate.version,
         **_retraining(settings, connection, known, as_of),
     )
     return Problem(
@@ -169,25 +171,27 @@ def _back_since(connection: Connection, known: Incident, as_of: datetime) -> dat
     """The night in which the problem came back, None where it was never over: a closed incident is reopened now."""
     if known.status != "open":
         return as_of
-    return max((event.as_of for event in list_events(connection, known.id) if event.event == "reopened"), default=None)
+    return back_since(connection, known.id)
 
 
 def _retraining(settings: Settings, connection: Connection, known: Incident | None, as_of: datetime) -> dict[str, Any]:
-    """What was done about it, in words, and whether more is ahead; a message says by itself that one is due."""
+    """What was done about it, in words, and whether more is ahead; a message says by itself that one is due.
+
+    With the version that waits for a person, unless what is due now may put it aside.
+    """
     run = None if known is None else decided_for(connection, known.id)
     was_asked = known is not None and known.figures.get("asked") is not None
     not_yet = TO_APPROVE if settings.promotion == "approve" else NO_HELP_YET
+    candidate = waiting(connection)
+    answer = {"waiting": None if candidate is None else candidate.version}
     if run is None or run.decision in FAILED:
-        if not breaker_open(newest_in_a_row(connection), settings.retraining_failures):
-            too_few = too_few_since(settings, connection, as_of)
-            waits = {} if too_few is None else {"retraining": f"a retraining for it waits: {too_few}"}
-            return waits | {"asks": "" if was_asked else not_yet}
-        words = (
-            "no retraining is started, since the last ones failed: it takes enough new labels, or studyml retrain"
-            " --force"
-        )
-        asks = "" if run is None or was_asked else A_PERSON
-        return {"retraining": words, "retraining_ahead": False, "asks": asks}
+        stopped = breaker_open(newest_in_a_row(connection), settings.retraining_failures)
+        too_few = too_few_since(settings, connection, as_of)
+        if not stopped and too_few is None:
+            return {"asks": "" if was_asked else not_yet}
+        words = _STOPPED if stopped else f"a retraining for it waits: {too_few}"
+        asks = not_yet if not stopped else "" if run is None else A_PERSON
+        return {"retraining": words, "retraining_ahead": False, "asks": "" if was_asked else asks, **answer}
     came_to = aftermaths.aftermath(connection, run).word
     ahead = came_to in (aftermaths.ON_TRIAL, aftermaths.WAITING)
     words = {
@@ -201,6 +205,7 @@ def _retraining(settings: Settings, connection: Connection, known: Incident | No
         "retraining": f"a retraining in the night of {moment(run.as_of)}; {words}",
         "retraining_ahead": ahead,
         "asks": "" if was_asked else not_yet if ahead else A_PERSON,
+        **answer,
     }
 
 

@@ -1,7 +1,7 @@
 """Say that a problem is over, the same way for every kind but a degradation."""
 
 from studyml.alerting.incidents import Incident, newest_event_at, open_of_kind
-from studyml.alerting.lifecycle import Moment, report_recovery
+from studyml.alerting.lifecycle import CLOCKS_DIFFER, Moment, report_recovery
 from studyml.alerting.message import Links
 from studyml.alerting.messages import over_message
 from studyml.database.connection import Connection
@@ -27,5 +27,5 @@ def is_of_this_night(connection: Connection, incident: Incident, at: Moment) -> 
     begun = started_at(connection, at.as_of)
     if begun is None or incident.updated_as_of < at.as_of:
         return False
-    newest = newest_event_at(connection, incident.id)
-    return newest >= begun and at.is_possible(newest)
+    newest = newest_event_at(connection, incident.id, before=at.now + CLOCKS_DIFFER)
+    return newest is not None and newest >= begun

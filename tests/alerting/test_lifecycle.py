@@ -1,7 +1,5 @@
 """The life of an incident: who hears of it, how often, and when it is over."""
 
-from datetime import datetime
-
 import pytest
 
 from studyml.alerting import incidents, lifecycle
@@ -42,6 +40,12 @@ class TestAProblem:
         report(connection, 1)
 
         assert only(connection).updated_as_of == at(2).as_of
+
+    def test_whose_clock_was_ahead_once_is_dated_by_the_next_night_that_finds_it(self, connection: Connection) -> None:
+        report(connection, 60)
+        report(connection, 1)
+
+        assert only(connection).updated_as_of == at(1).as_of
 
     def test_that_goes_on_is_listed_as_it_is_now(self, settings: Settings, connection: Connection) -> None:
         first, second = "v_20260101_000000", "v_20260102_000000"
@@ -262,5 +266,5 @@ def test_an_incident_that_there_is_not_is_a_sentence(connection: Connection) -> 
 
 def test_the_newest_event_tells_when(connection: Connection) -> None:
     report(connection)
-    newest: datetime = incidents.newest_event_at(connection, only(connection).id)
+    newest = incidents.newest_event_at(connection, only(connection).id, before=at(9).now)
     assert newest == at(0).now

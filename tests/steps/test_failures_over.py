@@ -39,6 +39,20 @@ def test_the_same_night_begun_again_and_finished_without_a_failure_closes_it(ale
     assert scalar(alerting, "SELECT status FROM studyml.incidents") == "resolved"
 
 
+def test_what_this_night_found_is_not_over_though_a_worker_told_of_another_failure_with_its_clock_ahead(
+    alerting: Settings,
+) -> None:
+    create_source(alerting)
+    fail(alerting, "retrain.train", night=-1, now=NOW + 10 * DAY)
+    start_night(alerting, as_of=END, now=NOW)
+    fail(alerting, "score.plan", now=NOW)
+    scored(alerting, END)
+
+    finish_night(alerting, as_of=END, now=NOW)
+
+    assert scalar(alerting, "SELECT status FROM studyml.incidents") == "open"
+
+
 def test_a_broken_contract_that_a_task_found_is_not_closed_by_the_end_of_the_same_night(alerting: Settings) -> None:
     create_source(alerting)
     for night in range(3):

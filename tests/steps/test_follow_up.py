@@ -249,3 +249,29 @@ class TestUrgency:
         assert verdicts == ["confirmed"] * 2 + ["healthy"] * 5
         assert incidents(world) == [("degraded", "resolved")]
         assert len(messages(world)) == 2, "opened and recovered"
+
+
+def test_where_people_approve_another_message_is_promised_that_asks_them(world: Settings) -> None:
+    errors(world, 10, BAD)
+    judge(world.model_copy(update={"promotion": "approve"}))
+
+    promised = "when a version waits for approval, when the retraining did not help, and when it is over."
+    assert promised in messages(world)[0]
+
+
+def test_what_waits_for_approval_is_not_offered_while_a_retraining_is_due_that_may_put_it_aside(
+    world: Settings,
+) -> None:
+    query(
+        world,
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
+        " VALUES ('v_20260228_000000', 'awaiting_approval', 'mlp', %s, %s, repeat('0', 64))",
+        *(END - DAY, END - DAY),
+    )
+    errors(world, 10, BAD)
+    judge(world)
+
+    [opened] = messages(world)
+    assert "a retraining is due for it, once" in opened
+    assert "see what the retraining decided" in opened
+    assert "approve" not in opened

@@ -48,6 +48,29 @@ def test_a_candidate_from_before_a_degradation_holds_up_nothing(
     assert (check(quiet, as_of=LATER + DAY) is None) is held_up
 
 
+def test_nor_does_one_from_before_it_came_back(quiet: Settings) -> None:
+    incident = open_degradation(quiet, LATER)
+    first = check(quiet)
+    assert first is not None
+    decided(quiet, first, "rejected")
+    label(quiet, 60)
+    query(
+        quiet,
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
+        " VALUES ('v_20991231_000000', 'challenger', 'mlp', now(), %s, repeat('0', 64))",
+        (LATER + DAY,),
+    )
+    assert check(quiet, as_of=LATER + 2 * DAY) is None
+
+    query(
+        quiet,
+        "INSERT INTO studyml.incident_events (incident_id, event, as_of, recorded_at, actor)"
+        " VALUES (%s, 'reopened', %s, now(), 'studyml')",
+        (incident, LATER + 3 * DAY),
+    )
+    assert check(quiet, as_of=LATER + 3 * DAY) is not None
+
+
 def test_one_that_runs_or_was_killed_is_named_where_none_is_due(quiet: Settings) -> None:
     assert check(quiet, force=True) is not None
 
