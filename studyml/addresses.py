@@ -36,7 +36,7 @@ def web_address(address: str) -> str:
 def public_address(address: str) -> str:
     """An address that everyone who gets a message may read."""
     if re.search(r"://[^/?#\s]*@", address):
-        raise ValueError("stands in every message: leave out the login before the @")
+        raise ValueError("it stands in every message: leave out the login before the @")
     return address
 
 

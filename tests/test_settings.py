@@ -269,6 +269,6 @@ def test_a_heartbeat_goes_to_a_web_address(address: str) -> None:
 @pytest.mark.parametrize("name", ["runbook_url", "airflow_url"])
 def test_what_is_linked_in_messages_holds_no_login(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     message = refusal(monkeypatch, f"STUDYML_{name.upper()}", "https://ops:topsecret@airflow.example.org")
-    assert message.endswith("is not usable: stands in every message: leave out the login before the @.")
+    assert message.endswith("is not usable: it stands in every message: leave out the login before the @.")
     assert "topsecret" not in message
     assert load_settings(**{name: "https://airflow.example.org/@ops"})

@@ -7,9 +7,9 @@ for nothing as often as ours may.
 
 Errors are those of a log's rows, each moved a little (by Silverman's rule of thumb, 1986), so that what the rule is
 told is exactly what it sees: of the rows themselves it would tell one from another. Of independent outcomes that are
-distributed so, as even arrivals are, no rule that looks at relative errors is sooner and rings for nothing as rarely,
-in Lorden's sense, the worst mean delay (Moustakides, Annals of Statistics 1986). In bursts outcomes depend on one
-another: there it is a yardstick.
+distributed so, as even arrivals are, no rule that looks at relative errors and rings for nothing as rarely has a
+shorter delay in Lorden's sense, the worst mean one (Moustakides, Annals of Statistics 1986). The medians printed here
+may be a little longer than those of another rule. In bursts outcomes depend on one another: there it is a yardstick.
 """
 
 from collections.abc import Callable
@@ -89,7 +89,7 @@ def _threshold(healthy: Floats, most: float) -> float:
 def moved(random: np.random.Generator, errors: Floats, width: float) -> Floats:
     """``errors`` [n] drawn anew: each keeps its sign, the logarithm of its size moves by a normal of ``width``."""
     sizes: Floats = np.exp(_size(errors) + width * random.standard_normal(len(errors)))
-    return np.copysign(sizes, errors)
+    return np.where(errors > 0, sizes, -sizes)
 
 
 def log_likelihood_ratio(after: Floats, before: Floats, width: float) -> Callable[[Floats], Floats]:
@@ -105,7 +105,7 @@ def log_likelihood_ratio(after: Floats, before: Floats, width: float) -> Callabl
         ratio[positive] = np.log(new / old)
 
     def of(errors: Floats) -> Floats:
-        place = np.rint((_size(errors) - edges[0]) / _STEP).astype(np.int64)
+        place = np.rint((np.log(np.maximum(np.abs(errors), _TINY)) - edges[0]) / _STEP).astype(np.int64)
         place = np.clip(place, 0, len(edges) - 1)
         return np.where(errors > 0, ratio[True][place], ratio[False][place])
 

@@ -85,7 +85,8 @@ def _oracles(oracles: Sequence[Oracle]) -> Table:
     table = Table(
         title="What a rule needs that is told all",
         caption="How errors are distributed before and after the change, and which change comes (Page 1954); it rings"
-        f" {MOST_FALSE_ALARMS:g} times a year for nothing. With even arrivals no rule is sooner (Moustakides 1986).",
+        f" {MOST_FALSE_ALARMS:g} times a year for nothing. With even arrivals no rule has a shorter worst mean delay"
+        " (Moustakides 1986).",
         title_justify="left",
         caption_justify="left",
     )

@@ -2,11 +2,12 @@
 
 import logging
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 # They log addresses or their paths, and a path is often the secret.
-_TALKATIVE = ("apprise", "urllib3", "requests")
+_TALKATIVE = ("urllib3", "requests")
 #: An answer by HTTP or SMTP, as Apprise and smtplib write it.
 _ANSWER = re.compile(r"(?:error[=:] ?|refused: |\()([45]\d\d)\b")
 #: What else went wrong, in words that give nothing away.
@@ -17,32 +18,45 @@ _CAUSES = (
     (re.compile("name or service not known|name resolution|no address", re.IGNORECASE), "its host is not known"),
     (re.compile("unexpectedly closed|aborted|reset by peer", re.IGNORECASE), "it closed the connection"),
 )
+#: Below a warning Apprise also logs what it sends: of that only what an exception said.
+_EXCEPTION = "Socket Exception"
 
 
-def hush() -> None:
-    """Let nothing of what they log reach anybody."""
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+class _Ears(logging.Filter):
+    """Keeps what is logged for the thread that listens, and lets none of it go anywhere else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_thread = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        heard = getattr(self.of_thread, "heard", None)
+        if heard is not None:
+            heard.append(record)
+        return False
 
 
 @contextmanager
 def listening() -> Iterator[list[logging.LogRecord]]:
-    """All that Apprise logs meanwhile; it goes nowhere else."""
-    hush()
+    """All that Apprise logs in this thread meanwhile."""
+    ears = _ears()
     heard: list[logging.LogRecord] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        heard.append(record)
-        return False
-
-    logger = logging.getLogger("apprise")
-    logger.addFilter(keep)
-    logger.setLevel(logging.DEBUG)
+    ears.of_thread.heard = heard
     try:
         yield heard
     finally:
-        logger.removeFilter(keep)
-        hush()
+        ears.of_thread.heard = None
+
+
+def _ears() -> _Ears:
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logger = logging.getLogger("apprise")
+    logger.setLevel(logging.DEBUG)
+    found = next((each for each in logger.filters if isinstance(each, _Ears)), None)
+    if found is None:
+        logger.addFilter(found := _Ears())
+    return found
 
 
 def warns(heard: Sequence[logging.LogRecord]) -> bool:
@@ -53,11 +67,11 @@ def warns(heard: Sequence[logging.LogRecord]) -> bool:
 def cause(heard: Sequence[logging.LogRecord]) -> str:
     """Why a call failed, in a few words of our own; empty where that is not known.
 
-    >>> record = logging.LogRecord("", logging.DEBUG, "", 0, "SMTP recipient %s was refused: %s", ("a@b", 550), None)
+    >>> record = logging.LogRecord("", logging.WARNING, "", 0, "SMTP recipient %s was refused: %s", ("a@b", 550), None)
     >>> cause([record])
     'it answered 550'
     """
-    texts = [record.getMessage() for record in heard]
+    texts = [record.getMessage() for record in heard if record.levelno >= logging.WARNING or _EXCEPTION in record.msg]
     for text in texts:
         if answered := _ANSWER.search(text):
             return f"it answered {answered[1]}"

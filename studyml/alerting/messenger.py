@@ -71,11 +71,21 @@ def complaint(address: str) -> str | None:
     if service is None:
         return _UNKNOWN
     # Of those in a mail's to= Apprise passes over in silence what is no address.
-    mails = parse_qsl(address.partition("?")[2]) if scheme(address).startswith("mailto") else []
-    receivers = [each for name, value in mails if name in ("to", "cc", "bcc") for each in value.split(",")]
-    if warns(heard) or any("@" not in each for each in receivers if each.strip()):
+    mails = parse_qsl(address.partition("?")[2].replace("+", "%2B")) if scheme(address).startswith("mailto") else []
+    receivers = [each for name, value in mails if name in ("to", "cc", "bcc") for each in _receivers(value)]
+    if warns(heard) or any("@" not in each for each in receivers):
         return "has a part that Apprise leaves out, such as a receiver that is none"
     return None
+
+
+def _receivers(text: str) -> list[str]:
+    """Those of a mail, between commas, semicolons or spaces, without their names.
+
+    >>> _receivers('"Lee, Ann" <ann@example.org>, Bob Roe <bob@example.org>;eve')
+    ['ann@example.org', 'bob@example.org', 'eve']
+    """
+    unnamed = re.sub(r"[^,;<>]*<([^<>]*)>", r"\1", re.sub(r'"[^"]*"', "", text))
+    return re.findall(r"[^\s,;]+", unnamed)
 
 
 def send(address: str, subject: str, body: str, *, recovery: bool = False, accepted_by: Collection[str] = ()) -> Answer:
@@ -86,30 +96,31 @@ def send(address: str, subject: str, body: str, *, recovery: bool = False, accep
     """
     import apprise
 
-    with listening() as heard:
-        # Apprise's own limit of a whole call leaves a thread behind that keeps the process from ending: ours does not.
-        asset = apprise.AppriseAsset(app_id="studyml", app_desc="studyml", service_timeout=0)
-        messenger = apprise.Apprise(asset=asset)
+    # Apprise's own limit of a whole call leaves a thread behind that keeps the process from ending: ours does not.
+    asset = apprise.AppriseAsset(app_id="studyml", app_desc="studyml", service_timeout=0)
+    messenger = apprise.Apprise(asset=asset)
+    with listening():
         service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
-        if not isinstance(service, apprise.NotifyBase):
-            return Answer(_refused(address, _UNKNOWN))
-        _be_patient(service, address)
-        accepted = set(accepted_by)
-        _tell_apart(service, accepted)
-        messenger.add(service)
-        # Services that page open an alert for a failure only: Apprise's default type is a note to them.
-        kind = apprise.NotifyType.SUCCESS if recovery else apprise.NotifyType.FAILURE
-        body, written_as = _written_for(service, body)
-        text = {"title": one_line(subject), "body": body, "body_format": written_as, "notify_type": kind}
-        started = time.monotonic()
-        if _within_limit(lambda: bool(messenger.notify(**text))):
-            return Answer(None, frozenset(accepted))
-    why = ", ".join(filter(None, [cause(heard), f"after {time.monotonic() - started:.1f} s"]))
+    if not isinstance(service, apprise.NotifyBase):
+        return Answer(_refused(address, _UNKNOWN))
+    _be_patient(service, address)
+    accepted = set(accepted_by)
+    _tell_apart(service, address, accepted)
+    messenger.add(service)
+    # Services that page open an alert for a failure only: Apprise's default type is a note to them.
+    kind = apprise.NotifyType.SUCCESS if recovery else apprise.NotifyType.FAILURE
+    body, written_as = _written_for(service, body)
+    text = {"title": one_line(subject), "body": body, "body_format": written_as, "notify_type": kind}
+    started = time.monotonic()
+    failed_for = _within_limit(lambda: bool(messenger.notify(**text)))
+    if failed_for is None:
+        return Answer(None, frozenset(accepted))
+    why = ", ".join(filter(None, [failed_for, f"after {time.monotonic() - started:.1f} s"]))
     some = "was not accepted by all receivers" if accepted else "did not accept the message"
     return Answer(_refused(address, f"{some} ({why})"), frozenset(accepted))
 
 
-def _tell_apart(service: Any, accepted: set[str]) -> None:
+def _tell_apart(service: Any, address: str, accepted: set[str]) -> None:
     """Let Apprise pass over the receivers of an address that ``accepted`` the message, and add those that do now.
 
     It remembers them by itself for the length of one call only, and retries are ours.
@@ -124,7 +135,7 @@ def _tell_apart(service: Any, accepted: set[str]) -> None:
         service.cc, service.bcc = set(), set()
 
     def name(key: Any, per_message: bool) -> str:
-        return fingerprint(repr(service._slot(key, per_message)))
+        return fingerprint(f"{address} {service._slot(key, per_message)!r}")
 
     def mark(key: Any, per_message: bool = False) -> None:
         if type(key) is not object:  # Apprise's mark of a whole message, which no other process knows again
@@ -161,10 +172,19 @@ def _be_patient(service: Any, address: str) -> None:
         service.socket_connect_timeout = max(service.socket_connect_timeout, CONNECT_SECONDS)
 
 
-def _within_limit(call: Callable[[], bool]) -> bool:
-    """What the call returned, or False after GIVE_UP_SECONDS: it may then still succeed, unnoticed."""
-    returned: list[bool] = []
-    thread = threading.Thread(target=lambda: returned.append(call()), daemon=True)
+def _within_limit(call: Callable[[], bool]) -> str | None:
+    """Why the call failed, as far as that is known, None where it did not.
+
+    After GIVE_UP_SECONDS it has failed; it may then still succeed, unnoticed.
+    """
+    returned: list[str | None] = []
+
+    def listen() -> None:
+        with listening() as heard:
+            succeeded = call()
+        returned.append(None if succeeded else cause(heard))
+
+    thread = threading.Thread(target=listen, daemon=True)
     thread.start()
     thread.join(GIVE_UP_SECONDS)
-    return True in returned
+    return returned[0] if returned else "it did not answer in time"

@@ -101,7 +101,7 @@ def deliver(connection: Connection, addresses: Addresses, *, now: datetime, secr
             if name not in accepting:
                 _hurry(connection, name, now)
             accepting.add(name)
-        elif name not in accepting:
+        elif name not in accepting and answer.accepted_by <= set(item.accepted_by):
             del answering[name]
         connection.commit()
     connection.rollback()

@@ -28,14 +28,19 @@ _TOPICS = frozenset(
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}|\d+(?:\.\d+){3}")
 #: Addresses that are no receiver's: only what is secret in them is masked.
 _PLAIN_SCHEMES = "https?|postgres|postgresql|s3|file|redis|rediss|amqp|amqps|smtp|smtps"
-_SECRET_NAME = r"[\w-]*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|signature|credential)[\w-]*"
+_SECRET_NAME = (
+    r"(?<![\w-])[\w-]{0,40}?"
+    r"(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|signature|credential)[\w-]{0,40}"
+)
+#: In quotes, to the end of the text where none closes them; a backslash keeps what follows it.
+_QUOTED = r"'(?:[^'\\]|\\.)*(?:'|$)|\"(?:[^\"\\]|\\.)*(?:\"|$)"
 
 _PATTERNS = (
     # User and password in an address of any kind; a password may hold a slash or an at sign.
-    (re.compile(r"://[^/\s@:]*:\S*@"), f"://{MASK}@"),
-    (re.compile(r"://[^/\s@]+@"), f"://{MASK}@"),
+    (re.compile(r"://[^/\s@:]{0,200}:\S{0,500}@"), f"://{MASK}@"),
+    (re.compile(r"://[^/\s@]{1,500}@"), f"://{MASK}@"),
     # A receiver's address is a secret as a whole: slack://…, tgram://…
-    (re.compile(rf"(?i)\b(?!(?:{_PLAIN_SCHEMES})://)([a-z][a-z0-9+]+)://[^\s\"'<>]+"), rf"\g<1>://{MASK}"),
+    (re.compile(rf"(?i)\b(?!(?:{_PLAIN_SCHEMES})://)([a-z][a-z0-9+]{{1,20}})://[^\s\"'<>]+"), rf"\g<1>://{MASK}"),
     # Slack's, Discord's and Telegram's: whoever knows the path may write.
     (
         re.compile(
@@ -44,19 +49,21 @@ _PATTERNS = (
         rf"\g<1>{MASK}",
     ),
     # By name, as keyword, in a query or in JSON; by form: keys of AWS, the header of a login.
-    (re.compile(rf"(?i)\b({_SECRET_NAME}=)('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s&;,'\"]+)"), rf"\g<1>{MASK}"),
-    (re.compile(rf"(?i)([\"']{_SECRET_NAME}[\"']\s*:\s*)(\"[^\"]*\"|'[^']*')"), rf"\g<1>{MASK}"),
+    (re.compile(rf"(?is)({_SECRET_NAME}=)({_QUOTED}|(?:\\.|[^\s&;,'\"])+)"), rf"\g<1>{MASK}"),
+    (re.compile(rf"(?is)([\"']{_SECRET_NAME}[\"']\s*:\s*)({_QUOTED})"), rf"\g<1>{MASK}"),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), MASK),
     (re.compile(r"(?i)\b(bearer|basic) (?=\S*[\d=])[\w.~+/=-]{8,}"), rf"\g<1> {MASK}"),
     # PostgreSQL quotes the values of a row that it refuses, with their line breaks.
     (
-        re.compile(r"([Kk]ey \([^\n]*?\)=)\((?:.*?\)(?= (?:already|is not|is still|conflicts))|.*\)|.*)", re.DOTALL),
+        re.compile(
+            r"([Kk]ey \([^\n]{0,300}?\)=)\((?:.*?\)(?= (?:already|is not|is still|conflicts))|.*\)|.*)", re.DOTALL
+        ),
         rf"\g<1>({MASK})",
     ),
     (re.compile(r"(row contains )\((?:.*\)|.*$)", re.DOTALL), rf"\g<1>({MASK})"),
-    (re.compile(r'(COPY [^:\n]*: )"(?:.*"|.*$)', re.DOTALL), rf'\g<1>"{MASK}"'),
-    (re.compile(r'(invalid input (?:syntax|value) for [^:\n]*: )"(?:.*"|.*$)', re.DOTALL), rf'\g<1>"{MASK}"'),
-    (re.compile(r"[\w.+-]+(?:@|%40)[\w-]+(\.[\w-]+)*"), MASK),
+    (re.compile(r'(COPY [^:\n]{0,300}: )"(?:.*"|.*$)', re.DOTALL), rf'\g<1>"{MASK}"'),
+    (re.compile(r'(invalid input (?:syntax|value) for [^:\n]{0,100}: )"(?:.*"|.*$)', re.DOTALL), rf'\g<1>"{MASK}"'),
+    (re.compile(r"(?<![\w.+-])[\w.+-]{1,64}(?:@|%40)(?:localhost\b|[\w-]{1,63}(?:\.[\w-]{1,63})+)"), MASK),
 )
 
 

@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from studyml.alerting.degraded_message import no_better_message
 from studyml.alerting.incidents import DEGRADED, PAGE, RETRAINING_FAILING, TICKET, Incident, add_figures, open_of_kind
 from studyml.alerting.lifecycle import Moment, Problem, report_problem, send
 from studyml.alerting.message import Links
 from studyml.alerting.messages import retraining_message, waiting_message
+from studyml.alerting.no_better_message import no_better_message
 from studyml.database.connection import Connection
 from studyml.monitoring.verdict import CONFIRMED
 from studyml.monitoring.verdict import DEGRADED as DEGRADED_VERDICTS
@@ -24,7 +24,7 @@ from studyml.registry.retraining import (
     newest_tried,
 )
 from studyml.registry.trials import challenger
-from studyml.registry.versions import champion
+from studyml.registry.versions import Version, champion
 from studyml.settings import Settings
 from studyml.steps.report_over import report_over
 
@@ -76,8 +76,8 @@ def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> N
     run = decided_for(connection, incident.id)
     if run is None or incident.figures.get("asked") is not None:
         return
-    if _is_newer_ahead(connection, run):
-        return  # to ask for another retraining would put it aside
+    if _newer(run, waiting(connection)) is not None:
+        return  # of which a person was told: to ask for another retraining would put it aside
     found = aftermath(connection, run)
     word = SERVED if _serves_newer(connection, run) else found.word
     # What brought no version was about a candidate; what brought one, about the newest that served since.
@@ -91,16 +91,16 @@ def _watch_degraded(settings: Settings, connection: Connection, at: Moment) -> N
         reasons=found.reasons[:_MOST_REASONS],
         version=version,
         verdict=verdict,
+        on_trial=_newer(run, challenger(connection)),
         links=Links(settings.runbook_url, settings.airflow_url),
     )
     send(connection, incident.id, DEGRADED, incident.severity, message, at, event="updated", note=message.title)
     add_figures(connection, incident.id, {"asked": run.id})
 
 
-def _is_newer_ahead(connection: Connection, run: RetrainingRun) -> bool:
-    """Whether a later retraining than ``run`` brought a version that waits for a person or is on trial."""
-    undecided = [each for each in (waiting(connection), challenger(connection)) if each is not None]
-    return any(each.as_of >= run.as_of and each.version != run.version for each in undecided)
+def _newer(run: RetrainingRun, found: Version | None) -> str | None:
+    """The name of ``found`` where a later retraining than ``run`` brought it."""
+    return found.version if found is not None and found.as_of >= run.as_of and found.version != run.version else None
 
 
 def _serves_newer(connection: Connection, run: RetrainingRun) -> bool:

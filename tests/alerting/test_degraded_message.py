@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from studyml.alerting.degraded_message import A_PERSON, Findings, degraded_message, no_better_message, recovered_message
+from studyml.alerting.degraded_message import A_PERSON, Findings, degraded_message, recovered_message
 from studyml.alerting.message import Links
+from studyml.alerting.no_better_message import no_better_message
 
 NIGHT = datetime(2026, 3, 1, 1, tzinfo=UTC)
 LINKS = Links("https://wiki.example.org/runbook", "https://airflow.example.org/")

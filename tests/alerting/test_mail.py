@@ -6,7 +6,7 @@ import time
 import psycopg2
 import pytest
 
-from studyml.alerting.messenger import send
+from studyml.alerting.messenger import fingerprint, send
 from studyml.alerting.outbox import Addresses, Delivered, deliver
 from studyml.settings import Settings
 from tests.alerting.messages import Round, run, write
@@ -99,6 +99,7 @@ def test_of_several_receivers_each_gets_a_message_once_whoever_is_refused(
         assert re.fullmatch(r"mailto address was not accepted by all receivers \(it answered 550, .* s\)", error)
         assert len(known) == 2
         assert "ann" not in str(known)
+        assert known != sorted(fingerprint(f"{name}@example.org") for name in ("ann", "bob"))
 
         write(settings, "one", event="resolved")
         round_(mailbox.to(receivers), minutes=4)
@@ -108,6 +109,17 @@ def test_of_several_receivers_each_gets_a_message_once_whoever_is_refused(
 
     names = [f"{name}@example.org" for name in ("ann", "bad", "bob")]
     assert sorted(str(message["To"]) for message in mailbox.messages) == sorted(2 * names)
+
+
+def test_who_accepts_messages_gets_all_that_wait_at_once_whoever_else_is_refused(
+    settings: Settings, round_: Round
+) -> None:
+    write(settings, "one", "two", "three")
+    with mail_server() as mailbox:
+        mailbox.refused = "bad@"
+        round_(mailbox.to("to=ann@example.org,bad@example.org"))
+
+        assert [message["Subject"] for message in mailbox.messages] == ["one", "two", "three"]
 
 
 def test_a_message_in_pieces_reaches_each_receiver_whole(hook: Webhook) -> None:

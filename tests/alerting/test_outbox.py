@@ -166,6 +166,14 @@ def test_send_says_why_a_message_was_not_accepted(hook: Webhook) -> None:
     assert send("nothing://", "subject", "body").refusal == "is not one that Apprise knows"
 
 
+def test_what_a_message_says_is_no_reason_why_it_was_not_accepted(hook: Webhook) -> None:
+    hook.status = 404
+    refusal = send(hook.url(), "errors 1.58 x what is normal (412 outcomes)", "error=512 (503, timed out)").refusal
+
+    assert refusal is not None
+    assert refusal.startswith("did not accept the message (it answered 404, ")
+
+
 def test_a_receiver_that_takes_its_time_gets_a_message_once(settings: Settings, hook: Webhook, round_: Round) -> None:
     """Apprise by itself waits four seconds, and the message would be sent again and again."""
     write(settings, "one")

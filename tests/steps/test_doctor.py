@@ -127,13 +127,30 @@ def test_an_address_that_apprise_does_not_know_is_said_with_its_setting_only(
 
 @pytest.mark.parametrize(
     "receivers",
-    ["mailto://u:pw@127.0.0.1?from=a@example.org&to=ann@example.org,bob.example.org", "ntfy://127.0.0.1/ann/bob!"],
+    [
+        "mailto://u:pw@127.0.0.1?from=a@example.org&to=ann@example.org,bob.example.org",
+        "mailto://u:pw@127.0.0.1?from=a@example.org&to=ann@example.org;bob",
+        "ntfy://127.0.0.1/ann/bob!",
+    ],
 )
 def test_a_receiver_that_is_none_is_said(settings: Settings, receivers: str) -> None:
     found = failed(load_settings(**{**settings.model_dump(), "alert_urls": receivers}))["alerts"]
 
     assert "has a part that Apprise leaves out, such as a receiver that is none: correct it" in found
     assert "bob" not in found
+
+
+@pytest.mark.parametrize(
+    "receivers",
+    [
+        'mailto://u:pw@127.0.0.1?from=a@example.org&to="Lee,%20Ann"%20<ann@example.org>,Bob%20Roe%20<bob@example.org>',
+        "mailto://u:pw@127.0.0.1?from=a@example.org&to=ann@example.org%20bob@example.org&cc=eve+x@example.org",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general/#ops",
+        "ntfy://127.0.0.1/ann/bob",
+    ],
+)
+def test_of_receivers_that_are_all_some_nothing_is_said(settings: Settings, receivers: str) -> None:
+    assert "alerts" not in failed(load_settings(**{**settings.model_dump(), "alert_urls": receivers}))
 
 
 def night(settings: Settings) -> tuple[bool, str]:

@@ -254,18 +254,28 @@ class TestARetrainingForADegradation:
         watch(settings)
         assert f"{NEWER} passed the gates, and is off by 2.00 h on average since (MAE)" in bodies(settings)[0]
 
-    @pytest.mark.parametrize("status", ["awaiting_approval", "challenger"])
-    def test_while_a_later_candidate_may_be_the_cure_nobody_is_asked_for_another(
-        self, settings: Settings, incident: int, status: str
-    ) -> None:
+    def test_while_a_later_candidate_waits_nobody_is_asked_for_another(self, settings: Settings, incident: int) -> None:
         run(settings, "rejected", incident=incident)
-        add_version(settings, status, NEWER)
+        add_version(settings, "awaiting_approval", NEWER)
         watch(settings)
         assert not [body for body in bodies(settings) if "brought no better one" in body]
 
         query(settings, "UPDATE studyml.model_versions SET status = 'rejected'")
         watch(settings, 1)
         assert "brought no better one" in bodies(settings)[-1]
+
+    def test_while_a_later_candidate_is_on_trial_a_person_is_told_to_wait_for_it(
+        self, settings: Settings, incident: int
+    ) -> None:
+        run(settings, "rejected", incident=incident)
+        add_version(settings, "challenger", NEWER)
+        watch(settings)
+        watch(settings, 1)
+
+        [body] = bodies(settings)
+        assert f"{NEWER}, of a later retraining, is on trial." in body
+        assert "Wait for the end of its trial" in body
+        assert "Another retraining that passes takes its place: studyml retrain --force" in body
 
     def test_after_a_rejected_one_a_later_version_that_serves_is_judged_by_its_own_outcomes(
         self, settings: Settings, incident: int
