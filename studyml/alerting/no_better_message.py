@@ -52,7 +52,7 @@ _OTHER_DATA = [
     " studyml retrain --force --training-from DATE",
 ]
 _WAIT_FOR_TRIAL = [
-    "Wait for the end of its trial, which each night reports: studyml report",
+    "Wait for the end of that trial, which each night reports: studyml report",
     "Another retraining that passes takes its place: studyml retrain --force",
 ]
 
@@ -77,7 +77,10 @@ def no_better_message(
     steps = _OTHER_DATA
     if on_trial is not None:
         title = f"{title.partition(',')[0]}, another version is on trial"
-        steps, follows = _WAIT_FOR_TRIAL, f"{on_trial}, of a later retraining, is on trial."
+        steps, follows = (
+            _WAIT_FOR_TRIAL,
+            f"The champion goes on serving, and {on_trial}, of a later retraining, is on trial.",
+        )
     if verdict is not None:
         facts = [
             f"{version} passed the gates, and is off by {verdict['rolling_mae']:.2f} h on average since (MAE); the"

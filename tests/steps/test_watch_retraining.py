@@ -274,7 +274,7 @@ class TestARetrainingForADegradation:
 
         [body] = bodies(settings)
         assert f"{NEWER}, of a later retraining, is on trial." in body
-        assert "Wait for the end of its trial" in body
+        assert "Wait for the end of that trial" in body
         assert "Another retraining that passes takes its place: studyml retrain --force" in body
 
     def test_after_a_rejected_one_a_later_version_that_serves_is_judged_by_its_own_outcomes(
