@@ -71,7 +71,8 @@ def cause(heard: Sequence[logging.LogRecord]) -> str:
     >>> cause([record])
     'it answered 550'
     """
-    texts = [record.getMessage() for record in heard if record.levelno >= logging.WARNING or _EXCEPTION in record.msg]
+    told = (each for each in heard if each.levelno >= logging.WARNING or str(each.msg).startswith(_EXCEPTION))
+    texts = [record.getMessage() for record in told]
     for text in texts:
         if answered := _ANSWER.search(text):
             return f"it answered {answered[1]}"

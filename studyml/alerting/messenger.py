@@ -187,4 +187,6 @@ def _within_limit(call: Callable[[], bool]) -> str | None:
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
     thread.join(GIVE_UP_SECONDS)
-    return returned[0] if returned else "it did not answer in time"
+    if returned:
+        return returned[0]
+    return "it did not answer in time" if thread.is_alive() else ""

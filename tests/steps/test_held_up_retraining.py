@@ -1,7 +1,7 @@
 """What holds up a retraining that is due: a trial, another retraining, the breaker, too few sessions that may teach."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 
@@ -14,13 +14,26 @@ from tests.steps.retraining import last_run, query
 __all__ = ["quiet"]
 
 
+def add_candidate(settings: Settings, status: str, as_of: datetime) -> None:
+    query(
+        settings,
+        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
+        " VALUES ('v_20991231_000000', %s, 'mlp', now(), %s, repeat('0', 64))",
+        (status, as_of),
+    )
+
+
+def rejected_and_labelled_since(settings: Settings) -> None:
+    """The retraining for an open degradation brought nothing, and enough labels for another have arrived."""
+    run = check(settings)
+    assert run is not None
+    decided(settings, run, "rejected")
+    label(settings, 60)
+
+
 def test_a_trial_holds_up_new_labels_and_not_a_degradation(quiet: Settings) -> None:
     label(quiet, 60)
-    query(
-        quiet,
-        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
-        " VALUES ('v_20991231_000000', 'challenger', 'mlp', now(), now(), repeat('0', 64))",
-    )
+    add_candidate(quiet, "challenger", LATER)
     assert check(quiet) is None
 
     open_degradation(quiet, LATER)
@@ -34,32 +47,16 @@ def test_a_candidate_from_before_a_degradation_holds_up_nothing(
     quiet: Settings, status: str, trained: int, held_up: bool
 ) -> None:
     open_degradation(quiet, LATER)
-    first = check(quiet)
-    assert first is not None
-    decided(quiet, first, "rejected")
-    label(quiet, 60)
-    query(
-        quiet,
-        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
-        " VALUES ('v_20991231_000000', %s, 'mlp', now(), %s, repeat('0', 64))",
-        (status, LATER + trained * DAY),
-    )
+    rejected_and_labelled_since(quiet)
+    add_candidate(quiet, status, LATER + trained * DAY)
 
     assert (check(quiet, as_of=LATER + DAY) is None) is held_up
 
 
 def test_nor_does_one_from_before_it_came_back(quiet: Settings) -> None:
     incident = open_degradation(quiet, LATER)
-    first = check(quiet)
-    assert first is not None
-    decided(quiet, first, "rejected")
-    label(quiet, 60)
-    query(
-        quiet,
-        "INSERT INTO studyml.model_versions (version, status, architecture, trained_at, as_of, manifest_sha256)"
-        " VALUES ('v_20991231_000000', 'challenger', 'mlp', now(), %s, repeat('0', 64))",
-        (LATER + DAY,),
-    )
+    rejected_and_labelled_since(quiet)
+    add_candidate(quiet, "challenger", LATER + DAY)
     assert check(quiet, as_of=LATER + 2 * DAY) is None
 
     query(
