@@ -67,7 +67,7 @@ def no_better_message(
     verdict: Mapping[str, Any] | None = None,
     on_trial: str | None = None,
 ) -> Message:
-    """A retraining for the degradation did not end it: a person has to decide.
+    """A retraining for the degradation did not end it.
 
     ``came_to``: rejected, served (and degraded since), tried, declined, failed, or abandoned, which is a failure too.
     ``verdict`` is the one on the version that served since; ``on_trial`` a version of a later retraining, which the
@@ -77,10 +77,8 @@ def no_better_message(
     steps = _OTHER_DATA
     if on_trial is not None:
         title = f"{title.partition(',')[0]}, another version is on trial"
-        steps, follows = (
-            _WAIT_FOR_TRIAL,
-            f"The champion goes on serving, and {on_trial}, of a later retraining, is on trial.",
-        )
+        follows = f"The champion goes on serving, and {on_trial}, of a later retraining, is on trial."
+        steps = _WAIT_FOR_TRIAL
     if verdict is not None:
         facts = [
             f"{version} passed the gates, and is off by {verdict['rolling_mae']:.2f} h on average since (MAE); the"
